@@ -1,0 +1,36 @@
+//! The rules of Tidemill, and nothing else: no socket, file, SQL or Wasm.
+//!
+//! ```text
+//!   Source ── Span ──▶ worker ── Call ──▶ Processor
+//!                        │                    │ writes
+//!                        ▼                    ▼
+//!                      Store ◀── Commit ── Overlay
+//! ```
+//!
+//! A [`Source`] hands on spans: the events up to a checkpoint. The worker makes batches of whole spans, gives them
+//! to a [`Processor`], whose reads and writes go to an [`Overlay`] over the state, and commits the writes together
+//! with the cursor: a compare-and-set in the [`Store`].
+
+mod batch;
+mod commit;
+mod cursor;
+mod digest;
+mod event;
+mod failure;
+mod names;
+mod overlay;
+mod ports;
+mod spans;
+mod value;
+
+pub use batch::*;
+pub use commit::*;
+pub use cursor::*;
+pub use digest::*;
+pub use event::*;
+pub use failure::*;
+pub use names::*;
+pub use overlay::*;
+pub use ports::*;
+pub use spans::*;
+pub use value::*;

@@ -1,0 +1,345 @@
+//! The overlay: a component's writes over a snapshot of the state, and the write set that comes of them.
+
+use std::{
+    collections::{BTreeMap, btree_map},
+    iter::Peekable,
+    ops::Bound,
+};
+
+use crate::{Failure, Value};
+
+/// A consistent view of one processor's state. It is used by one call at a time, on a thread that may block.
+pub trait Snapshot: Send {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    fn get(&mut self, key: &str) -> Result<Option<Value>, Failure>;
+
+    /// Up to `limit` entries whose keys begin with `prefix` and are greater than `after`, in the order of the bytes of their keys.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    fn scan(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<(String, Value)>, Failure>;
+}
+
+/// What a batch may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteBounds {
+    /// Keys.
+    pub rows_max: usize,
+    /// Bytes of keys and values.
+    pub bytes_max: usize,
+    /// Bytes of one key; a key has at least 1.
+    pub key_bytes_max: usize,
+}
+
+impl Default for WriteBounds {
+    fn default() -> Self {
+        Self { rows_max: 100_000, bytes_max: 16 * 1024 * 1024, key_bytes_max: 1024 }
+    }
+}
+
+/// Why a write was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// [`WriteBounds::rows_max`].
+    #[error("the batch writes more than {0} keys (limits.write-rows)")]
+    Rows(usize),
+    /// [`WriteBounds::bytes_max`].
+    #[error("the batch writes more than {0} bytes (limits.write-bytes)")]
+    Bytes(usize),
+    /// [`WriteBounds::key_bytes_max`].
+    #[error("a key has {0} bytes; a key has 1 to {1}")]
+    Key(usize, usize),
+}
+
+type Writes = BTreeMap<String, Option<Value>>;
+
+/// Writes over a snapshot, in two layers: those of the calls that went well, and those of the call that runs.
+pub struct Overlay {
+    base: Box<dyn Snapshot>,
+    settled: Writes,
+    current: Writes,
+    bounds: WriteBounds,
+    bytes: usize,
+    bytes_settled: usize,
+}
+
+impl Overlay {
+    /// No writes yet over a snapshot.
+    #[must_use]
+    pub fn new(base: Box<dyn Snapshot>, bounds: WriteBounds) -> Self {
+        Self { base, settled: Writes::new(), current: Writes::new(), bounds, bytes: 0, bytes_settled: 0 }
+    }
+
+    /// The value of a key: the last write to it, else the snapshot's.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn get(&mut self, key: &str) -> Result<Option<Value>, Failure> {
+        match self.current.get(key).or_else(|| self.settled.get(key)) {
+            Some(written) => Ok(written.clone()),
+            None => self.base.get(key),
+        }
+    }
+
+    /// Sets a key, or removes it.
+    ///
+    /// # Errors
+    /// When the write would pass a bound. The overlay is then as it was.
+    pub fn write(&mut self, key: String, value: Option<Value>) -> Result<(), WriteError> {
+        if key.is_empty() || key.len() > self.bounds.key_bytes_max {
+            return Err(WriteError::Key(key.len(), self.bounds.key_bytes_max));
+        }
+        let size = |key: &str, value: &Option<Value>| key.len() + value.as_ref().map_or(0, Value::len);
+        let before = self.current.get(&key).map_or(0, |old| size(&key, old));
+        let bytes = self.bytes - before + size(&key, &value);
+        if bytes > self.bounds.bytes_max {
+            return Err(WriteError::Bytes(self.bounds.bytes_max));
+        }
+        let rows = self.current.len() + self.settled.len();
+        if rows >= self.bounds.rows_max && !self.current.contains_key(&key) && !self.settled.contains_key(&key) {
+            return Err(WriteError::Rows(self.bounds.rows_max));
+        }
+        self.bytes = bytes;
+        self.current.insert(key, value);
+        Ok(())
+    }
+
+    /// Up to `limit` entries whose keys begin with `prefix` and are greater than `after`, in the order of the
+    /// bytes of their keys, writes included; and whether more remain.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn scan(
+        &mut self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<(String, Value)>, bool), Failure> {
+        let mut entries = Vec::new();
+        let mut after = after.map(str::to_owned);
+        // Deleted keys hide entries of the snapshot, so one page of it may not fill one page of ours.
+        loop {
+            let wanted = limit - entries.len() + 1;
+            let page = self.base.scan(prefix, after.as_deref(), wanted)?;
+            let last = if page.len() < wanted { None } else { page.last().map(|(key, _)| key.clone()) };
+            let written =
+                merge(range(&self.settled, prefix, after.as_deref()), range(&self.current, prefix, after.as_deref()));
+            let written = written.take_while(|(key, _)| last.as_deref().is_none_or(|last| *key <= last));
+            let base = page.iter().map(|(key, value)| (key.as_str(), Some(value)));
+            for (key, value) in merge(base, written) {
+                let Some(value) = value else { continue };
+                if entries.len() == limit {
+                    return Ok((entries, true));
+                }
+                entries.push((key.to_owned(), value.clone()));
+            }
+            match last {
+                None => return Ok((entries, false)),
+                Some(last) => after = Some(last),
+            }
+        }
+    }
+
+    /// Keeps the writes of the call that went well.
+    pub fn settle(&mut self) {
+        if self.settled.is_empty() {
+            self.settled = std::mem::take(&mut self.current);
+        } else {
+            self.settled.append(&mut self.current);
+            self.bytes = self.settled.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Value::len)).sum();
+        }
+        self.bytes_settled = self.bytes;
+    }
+
+    /// Forgets the writes of the call that failed.
+    pub fn discard(&mut self) {
+        self.current.clear();
+        self.bytes = self.bytes_settled;
+    }
+
+    /// The writes of the calls that went well. The snapshot is closed.
+    #[must_use]
+    pub fn into_writes(self) -> WriteSet {
+        assert!(self.current.is_empty(), "a call is settled or discarded before its writes are taken");
+        WriteSet(self.settled)
+    }
+}
+
+impl std::fmt::Debug for Overlay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Overlay")
+            .field("settled", &self.settled.len())
+            .field("current", &self.current.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn range<'a>(
+    writes: &'a Writes,
+    prefix: &'a str,
+    after: Option<&'a str>,
+) -> impl Iterator<Item = (&'a str, Option<&'a Value>)> {
+    let from = match after {
+        Some(after) if after >= prefix => Bound::Excluded(after),
+        _ => Bound::Included(prefix),
+    };
+    let entries: btree_map::Range<'a, String, Option<Value>> = writes.range::<str, _>((from, Bound::Unbounded));
+    entries.take_while(move |(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.as_str(), value.as_ref()))
+}
+
+/// Two ordered runs as one; where both have a key, the upper one wins.
+fn merge<'a, T>(
+    lower: impl Iterator<Item = (&'a str, T)>,
+    upper: impl Iterator<Item = (&'a str, T)>,
+) -> impl Iterator<Item = (&'a str, T)> {
+    struct Merge<L: Iterator, U: Iterator>(Peekable<L>, Peekable<U>);
+
+    impl<'a, T, L: Iterator<Item = (&'a str, T)>, U: Iterator<Item = (&'a str, T)>> Iterator for Merge<L, U> {
+        type Item = (&'a str, T);
+
+        fn next(&mut self) -> Option<Self::Item> {
+            let order = match (self.0.peek(), self.1.peek()) {
+                (Some((lower, _)), Some((upper, _))) => lower.cmp(upper),
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, _) => std::cmp::Ordering::Greater,
+            };
+            match order {
+                std::cmp::Ordering::Less => self.0.next(),
+                std::cmp::Ordering::Equal => {
+                    self.0.next();
+                    self.1.next()
+                }
+                std::cmp::Ordering::Greater => self.1.next(),
+            }
+        }
+    }
+
+    Merge(lower.peekable(), upper.peekable())
+}
+
+/// The writes of a batch, normalised: one a key, in the order of the bytes of their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteSet(Writes);
+
+impl WriteSet {
+    /// How many keys it changes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each key with its new value, or none where it is deleted, in the order of the bytes of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&Value>)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
+    }
+}
+
+impl FromIterator<(String, Option<Value>)> for WriteSet {
+    fn from_iter<I: IntoIterator<Item = (String, Option<Value>)>>(writes: I) -> Self {
+        Self(writes.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Fixed(BTreeMap<String, Value>);
+
+    impl Snapshot for Fixed {
+        fn get(&mut self, key: &str) -> Result<Option<Value>, Failure> {
+            Ok(self.0.get(key).cloned())
+        }
+
+        fn scan(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<(String, Value)>, Failure> {
+            let hit = |key: &str| key.starts_with(prefix) && after.is_none_or(|after| key > after);
+            Ok(self
+                .0
+                .iter()
+                .filter(|(key, _)| hit(key))
+                .take(limit)
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect())
+        }
+    }
+
+    fn key() -> impl Strategy<Value = String> {
+        "[ab]{1,3}"
+    }
+
+    fn writes() -> impl Strategy<Value = Vec<(String, Option<u8>)>> {
+        prop::collection::vec((key(), any::<Option<u8>>()), 0..30)
+    }
+
+    fn value(byte: u8) -> Value {
+        Value::Bytes(vec![byte])
+    }
+
+    proptest! {
+        #[test]
+        fn reads_over_an_overlay_are_reads_of_the_applied_writes(
+            base in prop::collection::btree_map(key(), any::<u8>(), 0..20),
+            settled in writes(), dropped in writes(), current in writes(),
+            prefix in "[ab]{0,2}", after in proptest::option::of("[ab]{0,3}"), limit in 1usize..6,
+        ) {
+            let base: BTreeMap<_, _> = base.into_iter().map(|(key, byte)| (key, value(byte))).collect();
+            let mut model = base.clone();
+            let mut overlay = Overlay::new(Box::new(Fixed(base)), WriteBounds::default());
+            let apply = |overlay: &mut Overlay, writes: &[(String, Option<u8>)]| {
+                for (key, byte) in writes {
+                    overlay.write(key.clone(), byte.map(value)).unwrap();
+                }
+            };
+            for (key, byte) in settled.iter().chain(&current) {
+                match byte {
+                    Some(byte) => model.insert(key.clone(), value(*byte)),
+                    None => model.remove(key),
+                };
+            }
+            apply(&mut overlay, &settled);
+            overlay.settle();
+            apply(&mut overlay, &dropped);
+            overlay.discard();
+            apply(&mut overlay, &current);
+
+            let mut expected = Fixed(model);
+            let all = expected.scan(&prefix, after.as_deref(), usize::MAX).unwrap();
+            let (page, more) = overlay.scan(&prefix, after.as_deref(), limit).unwrap();
+            prop_assert_eq!(&page[..], &all[..limit.min(all.len())]);
+            prop_assert_eq!(more, all.len() > limit);
+            for key in ["a", "b", "ab", "bbb"] {
+                prop_assert_eq!(overlay.get(key).unwrap(), expected.get(key).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_past_a_bound_changes_nothing() {
+        let bounds = WriteBounds { rows_max: 2, bytes_max: 10, key_bytes_max: 4 };
+        let mut overlay = Overlay::new(Box::new(Fixed(BTreeMap::new())), bounds);
+        overlay.write("a".into(), Some("12".into())).unwrap();
+        overlay.write("a".into(), Some("123".into())).unwrap();
+        assert_eq!(overlay.write("b".into(), Some("123456".into())), Err(WriteError::Bytes(10)));
+        overlay.write("b".into(), Some("1234".into())).unwrap();
+        assert_eq!(overlay.write("c".into(), None), Err(WriteError::Rows(2)));
+        assert_eq!(overlay.write(String::new(), None), Err(WriteError::Key(0, 4)));
+        assert_eq!(overlay.write("abcde".into(), None), Err(WriteError::Key(5, 4)));
+        overlay.settle();
+        let written = overlay.into_writes();
+        assert_eq!(
+            written.iter().collect::<Vec<_>>(),
+            [("a", Some(&Value::from("123"))), ("b", Some(&Value::from("1234")))]
+        );
+    }
+}

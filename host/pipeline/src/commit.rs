@@ -89,6 +89,41 @@ pub struct Checkpoint {
     pub error: Option<LastError>,
     /// Which feed the cursor belongs to.
     pub feed_identity: String,
+    /// What an operator decided about the event that it stopped at. The next commit of the partition clears it.
+    pub resolution: Option<Resolution>,
+}
+
+/// What happens to an event that is rejected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RejectPolicy {
+    /// Nothing of its span is committed, and the partition stops.
+    #[default]
+    Halt,
+    /// It is put aside with its error; the rest of the span is committed.
+    Park,
+    /// It is left out; the rest of the span is committed.
+    Skip,
+}
+
+impl RejectPolicy {
+    /// The word for it in the configuration and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Halt => "halt",
+            Self::Park => "park",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+/// An operator's decision about one event (`resume --park`, `resume --skip`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// The event.
+    pub event: ParkedId,
+    /// What happens to it.
+    pub policy: RejectPolicy,
 }
 
 /// Whether a partition runs, and why not. Kept in the store: a restart changes nothing about it.

@@ -21,6 +21,7 @@ mod names;
 mod overlay;
 mod ports;
 mod spans;
+mod topology;
 mod value;
 
 pub use batch::*;
@@ -33,4 +34,5 @@ pub use names::*;
 pub use overlay::*;
 pub use ports::*;
 pub use spans::*;
+pub use topology::*;
 pub use value::*;

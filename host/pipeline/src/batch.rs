@@ -50,14 +50,10 @@ impl Batch {
         Ok(())
     }
 
-    /// Takes the batch apart again, from the span at `keep` on: the spans that a smaller batch leaves for later.
+    /// Its spans, taken out.
     #[must_use]
-    pub fn split_off(&mut self, keep: usize) -> Vec<Span> {
-        assert!(keep > 0, "a batch keeps at least one span");
-        let rest = self.spans.split_off(keep.min(self.spans.len()));
-        self.events = self.spans.iter().map(Span::len).sum();
-        self.bytes = self.spans.iter().map(Span::bytes).sum();
-        rest
+    pub fn into_spans(self) -> Vec<Span> {
+        self.spans
     }
 
     /// The feed and partition that it comes from.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Cursor, Digest, Metadata, PartitionKey, ProcessorId, ReadFrom, Value, WriteSet};
+use crate::{Cursor, Digest, Failure, Metadata, PartitionKey, ProcessorId, ReadFrom, Value, WriteSet};
 
 /// A host's right to change a processor. A later claim ends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,24 @@ pub struct Commit {
     pub code: Option<Code>,
     /// Whether the commit must survive a power cut before it is acknowledged.
     pub durability: Durability,
+}
+
+impl Commit {
+    /// A commit that moves a partition and writes nothing else.
+    #[must_use]
+    pub fn of_step(claim: Claim, guard: StateGuard, step: Step) -> Self {
+        Self {
+            claim,
+            guard,
+            step: Some(step),
+            writes: WriteSet::default(),
+            parked: Vec::new(),
+            settled: Vec::new(),
+            opened: Vec::new(),
+            code: None,
+            durability: Durability::Normal,
+        }
+    }
 }
 
 /// How a commit changes a partition's checkpoint. The generation rises by one.
@@ -283,4 +301,19 @@ pub enum Durability {
     Normal,
     /// When the disk has it.
     Full,
+}
+
+impl LastError {
+    /// A failure as it is kept.
+    #[must_use]
+    pub fn of(failure: &Failure) -> Self {
+        Self {
+            kind: failure.kind.as_str().to_owned(),
+            stage: failure.stage.as_str().to_owned(),
+            cause: failure.cause.clone(),
+            hint: failure.hint.clone(),
+            event: None,
+            backtrace: None,
+        }
+    }
 }

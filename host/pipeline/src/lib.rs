@@ -11,28 +11,40 @@
 //! to a [`Processor`], whose reads and writes go to an [`Overlay`] over the state, and commits the writes together
 //! with the cursor: a compare-and-set in the [`Store`].
 
-mod batch;
-mod commit;
+mod names;
 mod cursor;
+mod value;
 mod digest;
 mod event;
-mod failure;
-mod names;
-mod overlay;
-mod ports;
-mod spans;
+mod batch;
 mod topology;
-mod value;
+mod overlay;
+mod failure;
+mod commit;
+mod ports;
+mod backoff;
+mod spans;
+mod fetch;
+mod intake;
+mod lane;
+mod apply;
+mod monitor;
+mod worker;
 
+pub use backoff::*;
 pub use batch::*;
 pub use commit::*;
 pub use cursor::*;
 pub use digest::*;
 pub use event::*;
 pub use failure::*;
+pub use fetch::*;
+pub use lane::*;
+pub use monitor::*;
 pub use names::*;
 pub use overlay::*;
 pub use ports::*;
 pub use spans::*;
 pub use topology::*;
 pub use value::*;
+pub use worker::*;

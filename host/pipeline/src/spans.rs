@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::{Failure, Span};
+use crate::{Cursor, Failure, ReadFrom, Span};
 
 /// The most spans that wait, whatever their size: a feed may send a checkpoint after every event.
 const SPANS_MAX: usize = 16 * 1024;
@@ -32,9 +32,18 @@ pub struct SpanSink {
     fetched: mpsc::Sender<Fetched>,
     room: Arc<Semaphore>,
     bytes_max: u32,
+    page: Pushed,
+    circle: Circle,
 }
 
-/// The worker no longer listens: the page is to be dropped.
+/// What was pushed of one page.
+#[derive(Debug, Default)]
+pub(crate) struct Pushed {
+    pub(crate) events: u64,
+    pub(crate) to: Option<Cursor>,
+}
+
+/// The worker no longer listens, or the cursor went in a circle: the page is to be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nobody listens to this page any more")]
 pub struct SinkClosed;
@@ -44,15 +53,21 @@ pub struct SinkClosed;
 pub fn way(bytes_max: u32) -> (SpanSink, mpsc::Receiver<Fetched>) {
     let (sender, receiver) = mpsc::channel(SPANS_MAX);
     let room = Arc::new(Semaphore::new(bytes_max as usize));
-    (SpanSink { fetched: sender, room, bytes_max }, receiver)
+    (SpanSink { fetched: sender, room, bytes_max, page: Pushed::default(), circle: Circle::default() }, receiver)
 }
 
 impl SpanSink {
     /// Hands a span on; waits while too much waits already.
     ///
     /// # Errors
-    /// When the worker no longer listens.
+    /// When the page is of no use any more: drop it.
     pub async fn push(&mut self, span: Span) -> Result<(), SinkClosed> {
+        self.circle.step(&span);
+        if self.circle.found.is_some() {
+            return Err(SinkClosed);
+        }
+        self.page.events += span.len() as u64;
+        self.page.to = Some(span.to().clone());
         let bytes = u32::try_from(span.bytes()).unwrap_or(u32::MAX).min(self.bytes_max);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| SinkClosed)?;
         self.send(Fetched::Span(span, Room(room))).await
@@ -60,5 +75,82 @@ impl SpanSink {
 
     pub(crate) async fn send(&self, fetched: Fetched) -> Result<(), SinkClosed> {
         self.fetched.send(fetched).await.map_err(|_| SinkClosed)
+    }
+
+    /// What was pushed since the last call.
+    pub(crate) fn take_page(&mut self) -> Pushed {
+        std::mem::take(&mut self.page)
+    }
+
+    /// The cursor that came back although events came with it.
+    pub(crate) fn circle(&self) -> Option<&Cursor> {
+        self.circle.found.as_ref()
+    }
+}
+
+/// Finds a cursor that comes back after events, in constant memory: Brent's algorithm, one step a checkpoint.
+#[derive(Debug, Default)]
+struct Circle {
+    landmark: Option<Cursor>,
+    events: u64,
+    steps: u64,
+    steps_max: u64,
+    found: Option<Cursor>,
+}
+
+impl Circle {
+    fn step(&mut self, span: &Span) {
+        if self.landmark.is_none() {
+            self.landmark = match span.from() {
+                ReadFrom::After(cursor) => Some(cursor.clone()),
+                ReadFrom::First | ReadFrom::Last => None,
+            };
+            self.steps_max = 1;
+        }
+        self.events += span.len() as u64;
+        self.steps += 1;
+        if self.landmark.as_ref() == Some(span.to()) {
+            if self.events > 0 {
+                self.found = Some(span.to().clone());
+            }
+            self.steps = 0;
+        } else if self.steps >= self.steps_max || self.landmark.is_none() {
+            self.landmark = Some(span.to().clone());
+            self.events = 0;
+            self.steps = 0;
+            self.steps_max = self.steps_max.saturating_mul(2).max(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Event;
+
+    fn span(from: usize, to: usize, events: usize) -> Span {
+        let cursor = |place: usize| Cursor::new(&place.to_string()).unwrap();
+        Span::new(ReadFrom::After(cursor(from)), cursor(to), Bytes::new(), vec![Event::text(0..0); events])
+    }
+
+    proptest! {
+        #[test]
+        fn a_cursor_in_a_circle_with_events_is_found_and_no_other(lead in 0usize..50, round in 1usize..50, events in 0usize..2) {
+            let mut circle = Circle::default();
+            let place = |step: usize| if step < lead { step } else { lead + (step - lead) % round };
+            for step in 0..1000 {
+                circle.step(&span(place(step), place(step + 1), events));
+            }
+            prop_assert_eq!(circle.found.is_some(), events > 0);
+
+            let mut straight = Circle::default();
+            for step in 0..1000 {
+                straight.step(&span(step, step + 1, 1));
+            }
+            prop_assert_eq!(straight.found, None);
+        }
     }
 }

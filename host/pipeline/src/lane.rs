@@ -1,0 +1,99 @@
+//! The lane: a processor's batches run one at a time, whichever partition they come from, because they share its state.
+//!
+//! Whoever is in the lane may read and change the processor's state. Partitions that are ready take turns; one
+//! that waits for the world leaves the lane first.
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::{Claim, Commit, Failure, FailureKind, PartitionKey, Processor, StateGuard, StateSpace, Store};
+
+/// A processor's lane. With partitioned state every partition has one of its own.
+#[derive(Debug)]
+pub struct Lane<P> {
+    seat: Mutex<Seat<P>>,
+}
+
+impl<P> Lane<P> {
+    /// A lane over some state, under a claim.
+    pub fn new(processor: P, claim: Claim, space: StateSpace) -> Self {
+        Self { seat: Mutex::new(Seat { processor, claim, space, generation: None }) }
+    }
+
+    /// Waits for the lane, behind those who came before. May be dropped at any moment.
+    pub async fn enter(&self) -> MutexGuard<'_, Seat<P>> {
+        self.seat.lock().await
+    }
+}
+
+/// What only the one in the lane may touch.
+#[derive(Debug)]
+pub struct Seat<P> {
+    /// The component. A reload replaces it here, between two batches.
+    pub processor: P,
+    claim: Claim,
+    space: StateSpace,
+    /// The shared state's generation, as long as it is known.
+    generation: Option<u64>,
+}
+
+impl<P: Processor> Seat<P> {
+    /// The claim that the lane works under.
+    #[must_use]
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// The state that the lane's batches read and write.
+    #[must_use]
+    pub fn space(&self) -> &StateSpace {
+        &self.space
+    }
+
+    /// Forgets what is known of the state: it was changed by somebody else in this host, between two batches.
+    pub fn forget(&mut self) {
+        self.generation = None;
+    }
+
+    /// What must not have changed when a batch commits. Ask for it before the state is read.
+    ///
+    /// # Errors
+    /// When the claim no longer stands, or the store cannot be read.
+    pub async fn guard<T: Store>(&mut self, store: &T) -> Result<StateGuard, Failure> {
+        match &self.space {
+            StateSpace::Partition(key) => Ok(StateGuard::Partition(PartitionKey::clone(key))),
+            StateSpace::Shared => {
+                let generation = match self.generation {
+                    Some(generation) => generation,
+                    None => store.state_generation(&self.claim).await?,
+                };
+                self.generation = Some(generation);
+                Ok(StateGuard::Shared { generation })
+            }
+        }
+    }
+
+    /// Commits. Whatever goes wrong, the lane forgets what it knew and the next guard asks the store.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit<T: Store>(&mut self, store: &T, commit: Commit) -> Result<(), Failure> {
+        assert_eq!(commit.claim, self.claim, "a commit is made under the lane's claim");
+        // Forgotten before the answer is awaited: a worker that is dropped here does not know how it went.
+        let known = self.generation.take();
+        let computed = commit.code.is_some();
+        let result = store.commit(commit).await;
+        match &result {
+            Ok(()) => {
+                self.generation = known.map(|generation| generation + 1);
+                if computed {
+                    self.processor.committed();
+                }
+            }
+            Err(failure) if failure.kind == FailureKind::Fenced => {
+                tracing::warn!(processor = %self.claim.processor.name, cause = %failure.cause, "a commit was fenced off; starting over from the store");
+            }
+            Err(_) => {}
+        }
+        result
+    }
+}

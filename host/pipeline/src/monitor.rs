@@ -1,0 +1,40 @@
+//! The monitor: what a worker lets others see of itself. Never needed to go on: the store has the truth.
+
+use tokio::sync::watch;
+
+use crate::{Checkpoint, Cost, Failure, Status};
+
+/// What a worker does now, and did in this run.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The checkpoint, as last loaded or committed; none before the first load.
+    pub checkpoint: Option<Checkpoint>,
+    /// Events committed in this run.
+    pub events: u64,
+    /// Batches committed in this run.
+    pub batches: u64,
+    /// Keys written in this run.
+    pub writes: u64,
+    /// Events put aside or left out in this run.
+    pub set_aside: u64,
+    /// What the calls of this run cost: fuel summed, memory at its highest.
+    pub cost: Cost,
+    /// The feed answered a page without an event, and everything before it is committed.
+    pub idle: bool,
+    /// Why it waits before it asks the feed again, if it does.
+    pub feed_trouble: Option<Failure>,
+    /// Why it waits before it processes or commits again, if it does.
+    pub trouble: Option<Failure>,
+}
+
+impl Seen {
+    /// Whether nothing will happen by itself: the feed has no more, or the partition does not run.
+    #[must_use]
+    pub fn at_rest(&self) -> bool {
+        let stopped = |checkpoint: &Checkpoint| !matches!(checkpoint.status, Status::Starting | Status::Running);
+        self.idle || self.checkpoint.as_ref().is_some_and(stopped)
+    }
+}
+
+/// Where a worker writes what it does.
+pub type Monitor = watch::Sender<Seen>;

@@ -1,2 +1,71 @@
-//! stub
-fn main() {}
+//! `cargo xtask`: what a contributor or CI runs.
+
+#![expect(clippy::print_stderr, reason = "a command line speaks on standard error")]
+
+mod crash;
+mod demo;
+mod deny;
+mod guests;
+mod interop;
+mod lint;
+mod project;
+mod stages;
+mod test;
+mod tools;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use guests::Language;
+
+/// What a contributor or CI runs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds the example components into target/guests/LANGUAGE/NAME.wasm.
+    Guests {
+        /// The languages to build; all of them if none is named.
+        languages: Vec<Language>,
+    },
+    /// Checks everything that must hold, and installs what that needs.
+    Test,
+    /// Formatting, clippy and documentation, warnings being errors.
+    Lint,
+    /// The dependencies: who may use what, licences, sources.
+    Deny,
+    /// The dependencies' known vulnerabilities. Needs the network.
+    Advisories,
+    /// Makes the Python environment of the interop tests in target/interop-venv.
+    Interop,
+    /// Builds the demo's checked-in component again from its source.
+    DemoComponent {
+        /// Changes nothing: checks the digest, and that a fresh build behaves the same.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Kills a real host again and again and checks that nothing is lost or applied twice.
+    Crash {
+        /// How many times.
+        #[arg(long, default_value_t = 200)]
+        kills: u32,
+    },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Guests { languages } => guests::build(&languages),
+        Task::Test => test::run(),
+        Task::Lint => lint::run(),
+        Task::Deny => deny::check(),
+        Task::Advisories => deny::advisories(),
+        Task::Interop => interop::prepare(),
+        Task::DemoComponent { check: false } => demo::rebuild(),
+        Task::DemoComponent { check: true } => demo::check(),
+        Task::Crash { kills } => crash::run(kills),
+    }
+}

@@ -1,0 +1,122 @@
+//! Builds the example components of each language.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use duct::cmd;
+
+use crate::project;
+
+/// A language that examples are written in. Its folder has the same name.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    Rust,
+}
+
+/// Builds the examples of these languages, or of all if none is named.
+pub(crate) fn build(languages: &[Language]) -> Result<()> {
+    let languages = if languages.is_empty() { Language::value_variants() } else { languages };
+    for language in languages {
+        let built = match language {
+            Language::Rust => rust()?,
+        };
+        for file in built {
+            let bytes = fs::metadata(&file)?.len();
+            eprintln!("{} ({} KiB)", file.display(), bytes / 1024);
+        }
+    }
+    Ok(())
+}
+
+/// Builds the workspace of the Rust examples and returns the components.
+fn rust() -> Result<Vec<PathBuf>> {
+    let source = project::root().join("guest-examples/rust");
+    let toolchain = RustToolchain::ready()?;
+    let scratch = project::target().join("guests-build").join(format!("rust-{}", toolchain.kind));
+    let mut cargo = cmd!(
+        project::cargo(),
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--target-dir",
+        &scratch
+    )
+    .dir(&source)
+    .env("RUSTFLAGS", remaps()?)
+    // What cargo sets for this program must not reach the guests' compiler.
+    .env_remove("CARGO_TARGET_DIR")
+    .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    if let Some(rustc) = &toolchain.rustc {
+        cargo = cargo.env("RUSTC", rustc).env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN");
+    }
+    cargo.run().context("the Rust examples were not built")?;
+
+    let out = project::target().join("guests/rust");
+    fs::create_dir_all(&out)?;
+    let mut built = Vec::new();
+    for entry in fs::read_dir(scratch.join("wasm32-unknown-unknown/release"))? {
+        let file = entry?.path();
+        if file.extension() == Some(OsStr::new("wasm")) {
+            built.push(install(&file, &out)?);
+        }
+    }
+    if built.is_empty() {
+        bail!("the Rust examples built, but no .wasm file came out in {}", scratch.display());
+    }
+    built.sort();
+    Ok(built)
+}
+
+/// Copies a component by rename, so that a host that watches the file never sees half of it, and leaves an equal one alone.
+fn install(file: &Path, directory: &Path) -> Result<PathBuf> {
+    let name = file.file_name().context("a built file has a name")?;
+    let to = directory.join(name);
+    let bytes = fs::read(file)?;
+    if fs::read(&to).ok().as_ref() != Some(&bytes) {
+        let half = directory.join(format!(".{}.new", name.display()));
+        fs::write(&half, bytes)?;
+        fs::rename(&half, &to)?;
+    }
+    Ok(to)
+}
+
+/// A compiler that has the wasm32 target.
+struct RustToolchain {
+    /// Where it came from; builds of different compilers do not share a directory.
+    kind: String,
+    /// The compiler, if it is not the one that cargo would take.
+    rustc: Option<String>,
+}
+
+impl RustToolchain {
+    /// Finds or makes one: rustup's, or where rustup may not fetch it, Debian's.
+    fn ready() -> Result<Self> {
+        let script = project::root().join("xtask/rust-wasm-toolchain.sh");
+        // Each line is `export NAME=VALUE`; progress goes to standard error.
+        let exports = cmd!("bash", script).read().context("no Rust compiler for wasm32-unknown-unknown")?;
+        let value = |name: &str| {
+            let lines = exports.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+            lines.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        };
+        let kind = value("RWT_KIND").context("rust-wasm-toolchain.sh did not say which compiler to use")?;
+        Ok(Self { kind, rustc: value("RUSTC") })
+    }
+}
+
+/// Flags that keep this machine's folders out of the components: a panic names its source file.
+fn remaps() -> Result<String> {
+    let root = project::root();
+    let home = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => PathBuf::from(env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?).join(".cargo"),
+    };
+    let crates = home.join("registry/src");
+    Ok(format!("--remap-path-prefix={}=/tidemill --remap-path-prefix={}=/crates", root.display(), crates.display()))
+}

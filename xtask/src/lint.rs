@@ -1,0 +1,49 @@
+//! Formatting, clippy and documentation, warnings being errors.
+
+use anyhow::Result;
+use duct::cmd;
+
+use crate::project::{cargo, root, target};
+use crate::stages::Stages;
+
+/// All of it.
+pub(crate) fn run() -> Result<()> {
+    let mut stages = Stages::default();
+    stages.run("formatting", formatting);
+    stages.run("clippy", clippy);
+    stages.run("clippy of the guests", clippy_of_guests);
+    stages.run("documentation", documentation);
+    stages.finish()
+}
+
+/// The host and the Rust guests are formatted.
+pub(crate) fn formatting() -> Result<()> {
+    cmd!(cargo(), "fmt", "--all", "--check").dir(root()).run()?;
+    cmd!(cargo(), "fmt", "--all", "--check").dir(root().join("guest-examples/rust")).run()?;
+    Ok(())
+}
+
+/// The host's code, its tests and this program.
+pub(crate) fn clippy() -> Result<()> {
+    let all = ["--workspace", "--all-targets", "--locked", "--quiet"];
+    cmd(cargo(), ["clippy"].iter().chain(&all).chain(&["--", "-D", "warnings"])).dir(root()).run()?;
+    Ok(())
+}
+
+/// The Rust guests, checked for this machine: clippy belongs to a compiler that may lack the wasm target.
+pub(crate) fn clippy_of_guests() -> Result<()> {
+    let scratch = target().join("guests-build/clippy");
+    cmd!(cargo(), "clippy", "--workspace", "--locked", "--quiet", "--target-dir", scratch, "--", "-D", "warnings")
+        .dir(root().join("guest-examples/rust"))
+        .run()?;
+    Ok(())
+}
+
+/// The documentation builds, and its links lead somewhere.
+pub(crate) fn documentation() -> Result<()> {
+    cmd!(cargo(), "doc", "--workspace", "--exclude", "xtask", "--no-deps", "--locked", "--quiet")
+        .dir(root())
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?;
+    Ok(())
+}

@@ -99,9 +99,12 @@ fn act(deed: Deed, index: u32, batch: &Batch) -> Result<(), Failure> {
         Deed::Trap => panic!("the event asked for a trap"),
         Deed::Crowd { most } => assert!(batch.events.len() <= most, "more than {most} events in the batch"),
         Deed::TrapIf { key } => assert!(state::get(&key).is_none(), "the state has the key {key}"),
-        Deed::Burn => (0_u64..).for_each(|n| _ = black_box(n)),
-        Deed::Pester => (0_u64..).for_each(|n| drop(state::get(&format!("nothing/{n}")))),
-        Deed::Gorge => drop((0..).map(|n| black_box(vec![n; 1 << 20])).collect::<Vec<Vec<u8>>>()),
+        Deed::Burn => for_ever(|n| _ = black_box(n)),
+        Deed::Pester => for_ever(|n| drop(state::get(&format!("nothing/{n}")))),
+        Deed::Gorge => {
+            let mut held = Vec::new();
+            for_ever(|n| held.push(black_box(vec![n; 1 << 17])));
+        }
         Deed::Recurse => _ = black_box(recurse(index)),
         Deed::Chatter { lines } => (0..lines).for_each(|n| log::write(Level::Info, &format!("line {n}"))),
         Deed::Remember => state::put("global", &Value::Text(CALLS.load(Ordering::Relaxed).to_string())),
@@ -130,6 +133,14 @@ fn keys(prefix: String) -> Vec<String> {
             return keys;
         }
         range.after = keys.last().cloned();
+    }
+}
+
+fn for_ever(mut deed: impl FnMut(u64)) {
+    let mut n = 0;
+    loop {
+        deed(n);
+        n = black_box(n).wrapping_add(1);
     }
 }
 

@@ -1,1 +1,3 @@
-//! stub
+//! What the end-to-end tests are made of.
+
+pub mod simulation;

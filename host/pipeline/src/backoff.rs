@@ -47,7 +47,9 @@ impl Backoff {
     pub fn next(&mut self, asked: Option<Duration>) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let own = self.delays.next().unwrap_or(self.policy.delay_max).min(self.policy.delay_max);
-        asked.map_or(own, |asked| own.max(asked.min(self.policy.asked_max)))
+        let wait = asked.map_or(own, |asked| own.max(asked.min(self.policy.asked_max)));
+        // Timers tick in whole milliseconds; parts of one would be rounded by chance.
+        Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// How many failures followed each other.

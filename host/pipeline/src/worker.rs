@@ -228,6 +228,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         tracing::warn!(stage = failure.stage.as_str(), cause = %failure.cause, ?wait, "waiting before starting over");
         self.monitor.send_modify(|seen| seen.trouble = Some(failure));
         tokio::select! {
+            biased;
             () = sleep(wait) => {}
             () = self.ordered() => self.orders.mark_changed(),
         }

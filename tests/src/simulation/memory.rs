@@ -1,0 +1,206 @@
+//! A store in memory: the smallest thing that keeps the promises of the port, and mutants of it that do not.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tidemill_pipeline::{
+    Checkpoint, Claim, Commit, Failure, FailureKind, ParkedEvent, PartitionKey, ProcessorId, ReadFrom, Snapshot, Stage,
+    StateGuard, StateSpace, Status, Store, Value,
+};
+
+/// A check that a mutant leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// The processor's row (epoch and the shared state's generation) is not compared.
+    NoProcessor,
+    /// The checkpoint's generation is not compared.
+    NoCheckpoint,
+}
+
+/// A store in memory. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    disk: Arc<Mutex<Disk>>,
+    mutant: Option<Mutant>,
+}
+
+type State = BTreeMap<String, Value>;
+
+#[derive(Debug, Default)]
+struct Disk {
+    processors: HashMap<ProcessorId, Row>,
+    checkpoints: HashMap<(ProcessorId, PartitionKey), Checkpoint>,
+    state: HashMap<(ProcessorId, StateSpace), State>,
+    parked: HashMap<ProcessorId, Vec<ParkedEvent>>,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    epoch: u64,
+    state_generation: u64,
+}
+
+impl Memory {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty store that leaves a check out.
+    #[must_use]
+    pub fn mutant(mutant: Mutant) -> Self {
+        Self { mutant: Some(mutant), ..Self::default() }
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().expect("no holder panics")
+    }
+
+    /// Claims a processor; claims before it end.
+    #[must_use]
+    pub fn claim(&self, processor: &ProcessorId) -> Claim {
+        let mut disk = self.disk();
+        let row = disk.processors.entry(processor.clone()).or_default();
+        row.epoch += 1;
+        Claim { processor: processor.clone(), epoch: row.epoch }
+    }
+
+    /// The events that were put aside.
+    #[must_use]
+    pub fn parked(&self, processor: &ProcessorId) -> Vec<ParkedEvent> {
+        self.disk().parked.get(processor).cloned().unwrap_or_default()
+    }
+
+    fn checks(&self, check: Mutant) -> bool {
+        self.mutant != Some(check)
+    }
+
+    fn check_claim(&self, disk: &Disk, claim: &Claim) -> Result<(), Failure> {
+        let epoch = disk.processors.get(&claim.processor).map_or(0, |row| row.epoch);
+        if self.checks(Mutant::NoProcessor) && epoch != claim.epoch {
+            return Err(Failure::new(FailureKind::Superseded, Stage::Commit, "another host has the processor"));
+        }
+        Ok(())
+    }
+
+    fn check(&self, disk: &Disk, commit: &Commit) -> Result<(), Failure> {
+        let fenced = |what: &str| Failure::new(FailureKind::Fenced, Stage::Commit, format!("{what} has moved"));
+        self.check_claim(disk, &commit.claim)?;
+        if let StateGuard::Shared { generation } = commit.guard {
+            let row = disk.processors.get(&commit.claim.processor).ok_or_else(|| fenced("the processor"))?;
+            if self.checks(Mutant::NoProcessor) && row.state_generation != generation {
+                return Err(fenced("the state"));
+            }
+        }
+        if let Some(step) = &commit.step {
+            let key = (commit.claim.processor.clone(), step.key.clone());
+            let checkpoint = disk.checkpoints.get(&key).ok_or_else(|| fenced("the checkpoint"))?;
+            if self.checks(Mutant::NoCheckpoint) && checkpoint.generation != step.from_generation {
+                return Err(fenced("the checkpoint"));
+            }
+        }
+        let none = Vec::new();
+        let parked = disk.parked.get(&commit.claim.processor).unwrap_or(&none);
+        if commit.settled.iter().any(|id| parked.iter().all(|event| event.id != *id)) {
+            return Err(fenced("a parked event"));
+        }
+        Ok(())
+    }
+}
+
+impl Store for Memory {
+    async fn state_generation(&self, claim: &Claim) -> Result<u64, Failure> {
+        let disk = self.disk();
+        self.check_claim(&disk, claim)?;
+        Ok(disk.processors.get(&claim.processor).map_or(0, |row| row.state_generation))
+    }
+
+    async fn load(&self, claim: &Claim, key: &PartitionKey) -> Result<Option<Checkpoint>, Failure> {
+        Ok(self.disk().checkpoints.get(&(claim.processor.clone(), key.clone())).cloned())
+    }
+
+    fn snapshot(&self, claim: &Claim, space: &StateSpace) -> Box<dyn Snapshot> {
+        Box::new(View { store: self.clone(), key: (claim.processor.clone(), space.clone()), state: None })
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), Failure> {
+        let mut disk = self.disk();
+        self.check(&disk, &commit)?;
+        let processor = &commit.claim.processor;
+        let space = match &commit.guard {
+            StateGuard::Shared { .. } => StateSpace::Shared,
+            StateGuard::Partition(key) => StateSpace::Partition(key.clone()),
+        };
+        if space == StateSpace::Shared {
+            disk.processors.get_mut(processor).expect("checked above").state_generation += 1;
+        }
+        if let Some(step) = commit.step {
+            let checkpoint = disk.checkpoints.get_mut(&(processor.clone(), step.key)).expect("checked above");
+            checkpoint.generation += 1;
+            checkpoint.position += step.events;
+            checkpoint.status = step.status;
+            checkpoint.error = step.error;
+            checkpoint.resolution = None;
+            if let Some(to) = step.to {
+                checkpoint.read_from = ReadFrom::After(to);
+            }
+        }
+        let state = disk.state.entry((processor.clone(), space)).or_default();
+        for (key, value) in commit.writes.iter() {
+            match value {
+                Some(value) => state.insert(key.to_owned(), value.clone()),
+                None => state.remove(key),
+            };
+        }
+        let parked = disk.parked.entry(processor.clone()).or_default();
+        parked.retain(|event| !commit.settled.contains(&event.id));
+        for event in commit.parked {
+            match parked.iter_mut().find(|known| known.id == event.id) {
+                Some(known) => known.copies += event.copies,
+                None => parked.push(event),
+            }
+        }
+        for new in commit.opened {
+            let starting = new.start == ReadFrom::Last;
+            disk.checkpoints.entry((processor.clone(), new.key)).or_insert(Checkpoint {
+                read_from: new.start,
+                generation: 0,
+                position: 0,
+                status: if starting { Status::Starting } else { Status::Running },
+                error: None,
+                feed_identity: new.feed_identity,
+                resolution: None,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The state at the first read.
+struct View {
+    store: Memory,
+    key: (ProcessorId, StateSpace),
+    state: Option<State>,
+}
+
+impl View {
+    fn state(&mut self) -> &State {
+        let Self { store, key, state } = self;
+        state.get_or_insert_with(|| store.disk().state.get(key).cloned().unwrap_or_default())
+    }
+}
+
+impl Snapshot for View {
+    fn get(&mut self, key: &str) -> Result<Option<Value>, Failure> {
+        Ok(self.state().get(key).cloned())
+    }
+
+    fn scan(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<(String, Value)>, Failure> {
+        let hit = |key: &str| key.starts_with(prefix) && after.is_none_or(|after| key > after);
+        let entries = self.state().iter().filter(|(key, _)| hit(key)).take(limit);
+        Ok(entries.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}

@@ -1,0 +1,3 @@
+//! One test binary: every test that crosses a crate's border.
+
+mod simulation;

@@ -1,0 +1,171 @@
+//! The command line: what may be typed. What the program makes of it stands in `commands`.
+
+mod control;
+mod feed;
+mod parked;
+mod run;
+mod state;
+mod words;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use control::{PauseArgs, ResetArgs, ResumeArgs, Target};
+pub use feed::{FeedCommand, ServeArgs, TailArgs};
+pub use parked::{ParkedCommand, ParkedListArgs, ParkedOne, ParkedSome};
+pub use run::{
+    BackupArgs, CompileChildArgs, DemoArgs, InspectArgs, LogArgs, LogFormat, RestoreArgs, RunArgs, StatusArgs,
+};
+pub use state::{StateCommand, StateGetArgs, StatePartition, StateScanArgs};
+
+/// Runs event processors hosted in WebAssembly: pulls feeds, calls components, and commits state and cursor together.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = EXIT_CODES)]
+#[command(after_long_help = FIRST_STEPS)]
+pub struct Args {
+    /// The configuration.
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "tidemill.toml", env = "TIDEMILL_CONFIG")]
+    pub config: PathBuf,
+
+    /// What is logged to standard error.
+    #[command(flatten)]
+    pub log: LogArgs,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the processors of the configuration until stopped.
+    Run(RunArgs),
+    /// See it work, with nothing but this binary: a generated feed, a component, a reload while events flow.
+    Demo(DemoArgs),
+    /// Check the configuration and its components, and report everything that is wrong at once.
+    Check,
+    /// Print what a component is, and what it can and cannot do.
+    Inspect(InspectArgs),
+    /// Print where each processor stands.
+    Status(StatusArgs),
+    /// Read a processor's state.
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Publish a local file as a feed, or look at a feed.
+    #[command(subcommand)]
+    Feed(FeedCommand),
+    /// Look at the events that were put aside, and settle them.
+    #[command(subcommand)]
+    Parked(ParkedCommand),
+    /// Pause a processor, or one of its partitions, after the batch that runs.
+    Pause(PauseArgs),
+    /// Let a paused or stopped processor, or one of its partitions, go on.
+    Resume(ResumeArgs),
+    /// Move a processor to another place in its feeds; from the beginning its state is deleted too.
+    Reset(ResetArgs),
+    /// Copy the database into a file, while the host runs or not.
+    Backup(BackupArgs),
+    /// Put a backup in the place of the database. No host may run.
+    Restore(RestoreArgs),
+    /// The bounded process that turns a module into compiled code.
+    #[command(hide = true)]
+    CompileChild(CompileChildArgs),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage or configuration";
+
+const FIRST_STEPS: &str = "\
+Examples:
+  tidemill demo                          see it work
+  tidemill feed serve events.ndjson      publish a file as a feed on this machine
+  tidemill check                         is the configuration right?
+  tidemill run                           run its processors
+  tidemill status                        where do they stand?
+  tidemill state scan totals             what have they computed?
+
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage or configuration";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_command() {
+        insta::assert_snapshot!(Args::command().term_width(100).render_help());
+    }
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_commands_of_the_documentation_are_understood() {
+        for line in [
+            "tidemill run --until-idle --log-format json --log-level debug",
+            "tidemill run --accept-feed-change",
+            "tidemill run --accept-feed-change orders --accept-feed-change users",
+            "tidemill -c other.toml check",
+            "tidemill check --config other.toml",
+            "tidemill demo",
+            "tidemill inspect totals.wasm --json",
+            "tidemill status --json",
+            "tidemill state get totals total/ada",
+            "tidemill state scan totals --prefix total/ --json --feed orders --partition 0",
+            "tidemill feed serve events.ndjson --partitions 3 --key user --listen 127.0.0.1:0",
+            "tidemill feed tail orders --partition 2 --from 1002 -n 5",
+            "tidemill feed tail orders --from last",
+            "tidemill parked list --json",
+            "tidemill parked show totals 3",
+            "tidemill parked retry totals 3 4",
+            "tidemill parked drop totals --all",
+            "tidemill pause totals",
+            "tidemill resume totals --feed orders --partition 2 --skip",
+            "tidemill resume totals --park",
+            "tidemill reset totals --yes",
+            "tidemill reset totals --feed orders --partition 2 --to 1002",
+            "tidemill backup copy.db",
+            "tidemill restore copy.db --force",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("`{line}`: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_the_code_for_wrong_usage() {
+        for line in [
+            "tidemill",
+            "tidemill rum",
+            "tidemill resume totals --park --skip",
+            "tidemill reset totals --to 1002",
+            "tidemill reset totals --feed orders",
+            "tidemill reset Totals!",
+            "tidemill parked retry totals",
+            "tidemill parked retry totals 3 --all",
+            "tidemill feed serve events.ndjson --partitions 0",
+            "tidemill feed tail orders --from _first\u{7}",
+            "tidemill state get totals key --feed orders",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `run`, `demo`, `inspect`, `status`, `backup` and `restore`, and what every command logs.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tidemill_pipeline::FeedName;
+
+use super::words;
+
+/// What is logged to standard error.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogArgs {
+    /// How log lines look; text if standard error is a terminal or not said.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Logging")]
+    pub log_format: LogFormat,
+
+    /// From which level on: error, warn, info, debug, trace; or filters, as in `info,guest=debug,tidemill_feeds=trace`.
+    #[arg(long, global = true, value_name = "LEVEL", env = "TIDEMILL_LOG", help_heading = "Logging")]
+    pub log_level: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemill run                     until Ctrl-C; a second Ctrl-C stops at once
+  tidemill run --until-idle        read everything that is there, then end
+  tidemill run --log-format json --log-level info,guest=debug
+
+With --until-idle it ends with 1 if a partition is halted or stopped, or an event was put aside in this run.")]
+pub struct RunArgs {
+    /// End when every partition has answered a page without events after its last commit.
+    #[arg(long)]
+    pub until_idle: bool,
+
+    /// Accept that a feed of the same name is now another feed (its url changed), and go on from the old cursors.
+    /// Without a name: any feed.
+    #[arg(long, value_name = "FEED", value_parser = words::feed, num_args = 0.., value_delimiter = ',')]
+    pub accept_feed_change: Option<Vec<FeedName>>,
+}
+
+impl RunArgs {
+    /// Whether the cursors of a feed may be used although its identity changed.
+    #[must_use]
+    pub fn accepts_change_of(&self, feed: &FeedName) -> bool {
+        self.accept_feed_change.as_ref().is_some_and(|feeds| feeds.is_empty() || feeds.contains(feed))
+    }
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How many events the generated feed has.
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    pub events: u64,
+}
+
+/// `inspect`
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A component, or a core module with the contract's metadata.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemill status
+  tidemill status --json | jq '.processors[].partitions[] | select(.status != \"running\")'")]
+pub struct StatusArgs {
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `backup`
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Where to write the copy. The file must not be there.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `restore`
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// A copy that `tidemill backup` wrote.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Replace a database that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The bounded process that compiles.
+#[derive(Debug, Args)]
+pub struct CompileChildArgs {
+    /// What the host passes on.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+}

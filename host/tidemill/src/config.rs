@@ -1,0 +1,174 @@
+//! The configuration: what `tidemill.toml` says, checked and resolved.
+
+mod feed;
+mod kinds;
+mod problem;
+mod processor;
+mod reference;
+mod section;
+mod url;
+mod values;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use tidemill_pipeline::{FeedName, ProcessorName};
+use toml::{Spanned, de::DeTable};
+
+pub use feed::{FeedConfig, FeedUrl, Protocol, RequestHeaders, feed_name};
+pub use kinds::SecretSource;
+pub use problem::{ConfigError, Problem};
+pub use processor::{Limits, ProcessorConfig, Start, StateLayout, processor_name};
+pub use reference::reference;
+pub use values::ComponentConfig;
+
+use self::{
+    feed::name_problem,
+    kinds::File,
+    problem::{Problems, did_you_mean, one_of},
+    section::{Reading, Section},
+};
+
+/// The largest file that is read. Ten thousand processors fit.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What the program uses. Every path is resolved, every bound checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The directory of the database, the code cache and the lock.
+    pub data: PathBuf,
+    /// The feeds by name.
+    pub feeds: BTreeMap<FeedName, FeedConfig>,
+    /// The processors by name. Each feed that they name is there.
+    pub processors: BTreeMap<ProcessorName, ProcessorConfig>,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let mut text = String::new();
+        let file = fs::File::open(path);
+        let read = file.and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
+        match read {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let hint = "name the file with `--config FILE`, or see `tidemill demo` for a first look";
+                Err(ConfigError::unreadable(path, "there is no such file".to_owned(), hint))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Err(ConfigError::unreadable(path, "the file is not UTF-8".to_owned(), "TOML is always UTF-8"))
+            }
+            Err(error) => Err(ConfigError::unreadable(
+                path,
+                format!("it cannot be read: {error}"),
+                "look at the file's permissions",
+            )),
+            Ok(bytes) if bytes as u64 > FILE_BYTES_MAX => {
+                Err(ConfigError::unreadable(path, "the file is larger than 16MiB".to_owned(), "is it the right file?"))
+            }
+            Ok(_) => Self::parse(path, &text),
+        }
+    }
+
+    /// Checks a text as if it stood at `path`, which gives the directory for relative paths and the name in errors.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let problems = Problems::default();
+        let (document, syntax) = DeTable::parse_recoverable(text);
+        for error in &syntax {
+            problems.add(error.span().unwrap_or(0..0), format!("this is not TOML: {}", error.message()), None);
+        }
+        let directory = path.parent().unwrap_or(Path::new(""));
+        // A table that was cut short by a syntax error would only be blamed for what it lacks.
+        let config = syntax.is_empty().then(|| read(&document, Reading { directory, problems: &problems }));
+        match (problems.locate(path, text), config) {
+            (None, Some(config)) => Ok(config),
+            (Some(error), _) => Err(error),
+            (None, None) => Err(ConfigError::unreadable(
+                path,
+                "it cannot be understood".to_owned(),
+                "this is a bug: please report it",
+            )),
+        }
+    }
+}
+
+/// The settings of the host itself.
+fn read_host(section: &mut Section<'_>) -> PathBuf {
+    let doc = "The directory of the database, the code cache and the lock. Whoever can write to it controls what runs.";
+    section.setting("data", File, "\"data\"", doc)
+}
+
+fn read<'a>(document: &'a Spanned<DeTable<'a>>, reading: Reading<'a>) -> Config {
+    let mut file = Section::new(String::new(), document, reading);
+    let data = read_host(&mut file);
+
+    let mut names = BTreeSet::new();
+    let mut feeds = BTreeMap::new();
+    for (key, value) in file.entries("feeds") {
+        let name = key.get_ref().as_ref();
+        check_name(key, "feed", reading);
+        names.insert(name);
+        let Some(mut section) = Section::of(format!("feeds.{name}"), value, reading) else { continue };
+        let feed = FeedConfig::read(&mut section);
+        section.finish();
+        if let (Ok(name), Some(feed)) = (feed_name(name), feed) {
+            feeds.insert(name, feed);
+        }
+    }
+
+    let mut processors = BTreeMap::new();
+    for (key, value) in file.entries("processors") {
+        let name = key.get_ref().as_ref();
+        check_name(key, "processor", reading);
+        let Some(mut section) = Section::of(format!("processors.{name}"), value, reading) else { continue };
+        let processor = ProcessorConfig::read(&mut section);
+        section.finish();
+        if let (Ok(name), Some((mut processor, wanted))) = (processor_name(name), processor) {
+            processor.feeds = known_feeds(&wanted, &names, reading);
+            processors.insert(name, processor);
+        }
+    }
+    file.finish();
+    Config { data, feeds, processors }
+}
+
+fn check_name(key: &Spanned<toml::de::DeString<'_>>, noun: &str, reading: Reading<'_>) {
+    if let Some(rule) = name_problem(key.get_ref()) {
+        reading.problems.add(key.span(), format!("`{}` is not a {noun}'s name", key.get_ref()), rule.to_owned());
+    }
+}
+
+/// The feeds that a processor names. Each must be there, and only once.
+fn known_feeds(wanted: &[Spanned<String>], names: &BTreeSet<&str>, reading: Reading<'_>) -> Vec<FeedName> {
+    let mut feeds = Vec::new();
+    for feed in wanted {
+        let text = feed.get_ref().as_str();
+        if !names.contains(text) {
+            let hint = did_you_mean(text, names.iter().copied()).unwrap_or_else(|| match names.len() {
+                0 => format!("this file has no feed: add one under `[feeds.{text}]`"),
+                _ => format!("the feeds of this file are {}", one_of(names.iter().copied())),
+            });
+            reading.problems.add(feed.span(), format!("there is no feed `{text}`"), hint);
+        } else if let Ok(name) = feed_name(text) {
+            if feeds.contains(&name) {
+                reading.problems.add(
+                    feed.span(),
+                    format!("feed `{text}` stands here twice"),
+                    "leave one out".to_owned(),
+                );
+            } else {
+                feeds.push(name);
+            }
+        }
+    }
+    feeds
+}

@@ -1,0 +1,326 @@
+//! A feed's settings.
+
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::PathBuf, time::Duration};
+
+use tidemill_pipeline::FeedName;
+use toml::Spanned;
+use url::Url;
+
+use super::{
+    SecretSource,
+    kinds::{Choice, Count, File, Headers, Secret, Size, Time, Words, is_token},
+    section::Section,
+    url::FeedUrl as UrlKind,
+};
+
+/// Where a feed is and how it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedConfig {
+    /// Where it is.
+    pub url: FeedUrl,
+    /// What its publisher speaks. Without meaning for a file.
+    pub protocol: Protocol,
+    /// How many partitions the publisher has, for ZeroEventHub, which has no discovery.
+    pub partitions: Option<NonZeroU32>,
+    /// How many events to ask for at once.
+    pub page_size: NonZeroU32,
+    /// Which of its events' headers to ask for: names, or `_all` alone.
+    pub event_headers: Vec<String>,
+    /// Headers of every request.
+    pub request_headers: RequestHeaders,
+    /// Where the bearer token comes from.
+    pub bearer_token: Option<SecretSource>,
+    /// Certificates to trust instead of the usual ones, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// The wait after a page without events.
+    pub poll_interval: Duration,
+    /// The wait between two discoveries.
+    pub discovery_interval: Duration,
+    /// The longest line.
+    pub line_bytes_max: usize,
+    /// The longest page. A longer one is cut at its last checkpoint.
+    pub page_bytes_max: usize,
+    /// The most bytes of the headers of an answer.
+    pub header_bytes_max: usize,
+    /// The most bytes of a partition that wait for the component.
+    pub fetch_ahead_bytes: usize,
+    /// From the request to the first byte of the answer, connecting included.
+    pub time_to_first_byte: Duration,
+    /// Between two bytes of an answer.
+    pub idle_time: Duration,
+    /// The least bytes per second of an answer, on average over `idle_time`.
+    pub bytes_per_second_min: usize,
+    /// How many times its size on the wire an answer may have after decompression.
+    pub decompression_ratio_max: u64,
+    /// How many redirects within the same origin are followed.
+    pub redirects_max: u64,
+}
+
+/// Where a feed is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedUrl {
+    /// At a publisher, over HTTP.
+    Http(Url),
+    /// In a local NDJSON file.
+    File(PathBuf),
+}
+
+/// What a publisher speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// FeedAPI if a bare request is answered with a token, else ZeroEventHub.
+    Auto,
+    /// ZeroEventHub, version 1.
+    ZeroEventHub,
+    /// FeedAPI, version 2.
+    FeedApi,
+}
+
+/// Headers of every request: names and values. Its `Debug` shows no value, for they may be secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct RequestHeaders(pub BTreeMap<String, String>);
+
+impl fmt::Debug for RequestHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+const MIB: u64 = 1024 * 1024;
+const SECOND: Duration = Duration::from_secs(1);
+
+impl FeedConfig {
+    /// Declares, reads and checks the settings.
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let feed = Self::settings(section);
+        if let Some(feed) = &feed {
+            feed.check(section);
+        }
+        feed
+    }
+
+    fn settings(section: &mut Section<'_>) -> Option<Self> {
+        let ten_minutes = 600 * SECOND;
+        let url = section.required(
+            "url",
+            UrlKind,
+            "The publisher, or an NDJSON file. For FeedAPI: the address that answers discovery.",
+        );
+        let protocol = section.setting(
+            "protocol",
+            Choice(&[
+                ("auto", Protocol::Auto),
+                ("zeroeventhub", Protocol::ZeroEventHub),
+                ("feedapi", Protocol::FeedApi),
+            ]),
+            "\"auto\"",
+            "What the publisher speaks. `auto` asks for a discovery: FeedAPI if a token comes back, else ZeroEventHub.",
+        );
+        let partitions = section.optional(
+            "partitions",
+            Count(1..=32_768),
+            "How many partitions the publisher has. ZeroEventHub only: it has no discovery.",
+        );
+        let page_size = section.setting(
+            "page-size",
+            Count(1..=1_000_000),
+            "1_000",
+            "A hint to the publisher: how many events to send at once.",
+        );
+        let event_headers = section.setting("event-headers", Words("header names"), "[]", "ZeroEventHub's `headers`: which headers of the events to ask for; `[\"_all\"]` for all. They cost time: ask for what the component reads.");
+        let request_headers = section.setting(
+            "request-headers",
+            Headers,
+            "{}",
+            "Headers of every request, in the clear: for a token use `bearer-token`.",
+        );
+        let bearer_token = section.optional("bearer-token", Secret, "Where the token for `Authorization: Bearer` comes from. A file is read again when the publisher answers 401 or 403.");
+        let ca_file =
+            section.optional("ca-file", File, "Certificates (PEM) to trust for this feed instead of the system's.");
+        let poll_interval = section.setting(
+            "poll-interval",
+            Time(Duration::from_millis(1)..=3600 * SECOND),
+            "\"1s\"",
+            "How long to wait after a page without events.",
+        );
+        let discovery_interval = section.setting(
+            "discovery-interval",
+            Time(Duration::from_millis(100)..=86_400 * SECOND),
+            "\"1m\"",
+            "How long to wait between two discoveries (FeedAPI).",
+        );
+        let line_bytes_max = section.setting(
+            "line-bytes-max",
+            Size(1024..=256 * MIB),
+            "\"1MiB\"",
+            "The longest line. A longer one stops the partition; nothing is lost.",
+        );
+        let page_bytes_max = section.setting(
+            "page-bytes-max",
+            Size(64 * 1024..=4096 * MIB),
+            "\"64MiB\"",
+            "The longest page, after decompression. A longer one is cut at its last checkpoint.",
+        );
+        let header_bytes_max = section.setting(
+            "header-bytes-max",
+            Size(1024..=MIB),
+            "\"64KiB\"",
+            "The most bytes of the headers of an answer.",
+        );
+        let fetch_ahead_bytes = section.setting(
+            "fetch-ahead-bytes",
+            Size(64 * 1024..=1024 * MIB),
+            "\"4MiB\"",
+            "How much of each partition may wait in memory for the component.",
+        );
+        let time_to_first_byte = section.setting(
+            "time-to-first-byte",
+            Time(Duration::from_millis(10)..=ten_minutes),
+            "\"30s\"",
+            "From the request to the first byte of the answer, connecting included.",
+        );
+        let idle_time = section.setting(
+            "idle-time",
+            Time(Duration::from_millis(10)..=ten_minutes),
+            "\"30s\"",
+            "The longest silence within an answer.",
+        );
+        let bytes_per_second_min = section.setting("bytes-per-second-min", Size(0..=MIB), "128", "The least rate of an answer, on average over `idle-time`: a publisher that trickles is asked again. 0 for none.");
+        let decompression_ratio_max = section.setting(
+            "decompression-ratio-max",
+            Count(1..=10_000),
+            "200",
+            "How many times its size on the wire an answer may grow, past its first MiB. Repetitive events reach 30.",
+        );
+        let redirects_max = section.setting(
+            "redirects-max",
+            Count(0..=10),
+            "3",
+            "How many redirects to follow. They must stay within the same origin: credentials never leave it.",
+        );
+        Some(Self {
+            url: url?,
+            protocol,
+            partitions: partitions.and_then(non_zero),
+            page_size: non_zero(page_size)?,
+            event_headers: header_names(section, event_headers),
+            request_headers: RequestHeaders(request_headers),
+            bearer_token,
+            ca_file,
+            poll_interval,
+            discovery_interval,
+            line_bytes_max,
+            page_bytes_max,
+            header_bytes_max,
+            fetch_ahead_bytes,
+            time_to_first_byte,
+            idle_time,
+            bytes_per_second_min,
+            decompression_ratio_max,
+            redirects_max,
+        })
+    }
+
+    /// What must fit together.
+    fn check(&self, section: &Section<'_>) {
+        match (&self.url, self.protocol) {
+            (FeedUrl::File(_), _) => {
+                for name in ["protocol", "partitions", "event-headers", "request-headers", "bearer-token", "ca-file"] {
+                    if let Some(span) = section.given(name) {
+                        section.problem(
+                            span,
+                            format!("`{name}` has no meaning for a file"),
+                            "leave it out: a file is one partition, `0`",
+                        );
+                    }
+                }
+            }
+            (FeedUrl::Http(_), Protocol::FeedApi) => {
+                if let Some(span) = section.given("partitions") {
+                    section.problem(
+                        span,
+                        "`partitions` is for ZeroEventHub only",
+                        "leave it out: FeedAPI lists its partitions itself",
+                    );
+                }
+            }
+            (FeedUrl::Http(_), Protocol::ZeroEventHub) if section.given("partitions").is_none() => section.problem(
+                section.place_of("protocol"),
+                format!("{} has no `partitions`, and ZeroEventHub has no discovery", section.title()),
+                "add `partitions = …`: how many the publisher says it has",
+            ),
+            (FeedUrl::Http(_), Protocol::ZeroEventHub | Protocol::Auto) => {}
+        }
+        let twice = self.request_headers.0.keys().find(|name| name.eq_ignore_ascii_case("authorization"));
+        if let (Some(name), Some(_)) = (twice, &self.bearer_token) {
+            section.problem(
+                section.place_of("request-headers"),
+                format!("`{name}` stands in `request-headers` beside `bearer-token`"),
+                "keep one of them",
+            );
+        }
+        if self.line_bytes_max > self.page_bytes_max {
+            section.problem(
+                section.place_of("line-bytes-max"),
+                "`line-bytes-max` is larger than `page-bytes-max`",
+                "a page must have room for a line: raise `page-bytes-max`",
+            );
+        }
+    }
+
+    /// Its identity for the checkpoints of a feed with this configuration is a matter of the source; this is its name for people.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match &self.url {
+            FeedUrl::Http(url) => url.to_string(),
+            FeedUrl::File(path) => format!("file:{}", path.display()),
+        }
+    }
+}
+
+fn non_zero(number: u64) -> Option<NonZeroU32> {
+    u32::try_from(number).ok().and_then(NonZeroU32::new)
+}
+
+fn header_names(section: &Section<'_>, names: Vec<Spanned<String>>) -> Vec<String> {
+    let alone = names.len() == 1;
+    for name in &names {
+        let text = name.get_ref();
+        if text == "_all" && !alone {
+            section.problem(
+                name.span(),
+                "`_all` stands beside other names in `event-headers`",
+                "write `event-headers = [\"_all\"]`, or only names",
+            );
+        } else if !is_token(text) {
+            section.problem(
+                name.span(),
+                format!("`{text}` in `event-headers` is not a header's name"),
+                "a name has letters, digits, `-` and `_`",
+            );
+        }
+    }
+    names.into_iter().map(Spanned::into_inner).collect()
+}
+
+/// A feed's or a processor's name, if it is one.
+pub(super) fn name_problem(name: &str) -> Option<&'static str> {
+    let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let first = name.bytes().next().is_some_and(letters);
+    let rest = name.bytes().all(|byte| letters(byte) || byte == b'_' || byte == b'-');
+    if first && rest && name.len() <= FEED_NAME_BYTES_MAX {
+        None
+    } else {
+        Some("a name has 1 to 63 characters of `a-z`, `0-9`, `_` and `-`, and begins with a letter or a digit")
+    }
+}
+
+const FEED_NAME_BYTES_MAX: usize = 63;
+
+/// A name from the command line or the file.
+///
+/// # Errors
+/// What a name must look like.
+pub fn feed_name(name: &str) -> Result<FeedName, &'static str> {
+    name_problem(name).map_or_else(|| Ok(FeedName::new(name)), Err)
+}

@@ -1,0 +1,253 @@
+//! Kinds of values: what may stand behind a setting's name, and what it means.
+
+use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use bytesize::ByteSize;
+use toml::{Spanned, de::DeValue};
+
+use super::{
+    problem::{did_you_mean, one_of},
+    reference::{count, found, size},
+    section::Reading,
+};
+
+/// What may stand behind a setting's name.
+pub(super) trait Kind {
+    /// What the program uses.
+    type Out;
+
+    /// What may stand there, as in "a size from 1KiB to 1GiB".
+    fn expects(&self) -> String;
+
+    /// The value. None after a problem, which is noted.
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Self::Out>;
+
+    /// Notes that something else stands there.
+    fn mismatch<T>(
+        &self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        reading: Reading<'_>,
+        hint: impl Into<Option<String>>,
+    ) -> Option<T> {
+        let message = format!("`{name}` must be {}, not {}", self.expects(), found(value.get_ref()));
+        reading.problems.add(value.span(), message, hint);
+        None
+    }
+}
+
+/// A number of bytes: text with a unit, or a plain number.
+pub(super) struct Size(pub(super) RangeInclusive<u64>);
+
+impl Kind for Size {
+    type Out = usize;
+
+    fn expects(&self) -> String {
+        format!("a size from {} to {}", size(*self.0.start()), size(*self.0.end()))
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<usize> {
+        let bytes = match value.get_ref() {
+            DeValue::String(text) => text.parse::<ByteSize>().ok().map(|size| size.as_u64()),
+            number => whole(number),
+        };
+        match bytes.filter(|bytes| self.0.contains(bytes)).and_then(|bytes| usize::try_from(bytes).ok()) {
+            Some(bytes) => Some(bytes),
+            None if bytes.is_some() => self.mismatch(name, value, reading, None),
+            None => self.mismatch(
+                name,
+                value,
+                reading,
+                "write a size as \"64KiB\", \"1MiB\" or a number of bytes".to_owned(),
+            ),
+        }
+    }
+}
+
+/// A length of time: text with a unit.
+pub(super) struct Time(pub(super) RangeInclusive<Duration>);
+
+impl Kind for Time {
+    type Out = Duration;
+
+    fn expects(&self) -> String {
+        let text = humantime::format_duration;
+        format!("a duration from {} to {}", text(*self.0.start()), text(*self.0.end()))
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Duration> {
+        if let Some(number) = whole(value.get_ref()) {
+            return self.mismatch(name, value, reading, format!("add a unit: \"{number}s\" or \"{number}ms\""));
+        }
+        let Some(time) = value.get_ref().as_str().and_then(|text| humantime::parse_duration(text).ok()) else {
+            return self.mismatch(name, value, reading, "write a duration as \"250ms\", \"30s\" or \"5m\"".to_owned());
+        };
+        if self.0.contains(&time) { Some(time) } else { self.mismatch(name, value, reading, None) }
+    }
+}
+
+/// A whole number.
+pub(super) struct Count(pub(super) RangeInclusive<u64>);
+
+impl Kind for Count {
+    type Out = u64;
+
+    fn expects(&self) -> String {
+        format!("a whole number from {} to {}", count(*self.0.start()), count(*self.0.end()))
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<u64> {
+        match whole(value.get_ref()).filter(|number| self.0.contains(number)) {
+            Some(number) => Some(number),
+            None => self.mismatch(name, value, reading, None),
+        }
+    }
+}
+
+/// One of some words.
+pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
+
+impl<T: Clone> Kind for Choice<T> {
+    type Out = T;
+
+    fn expects(&self) -> String {
+        one_of(self.0.iter().map(|(word, _)| *word))
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<T> {
+        let Some(text) = value.get_ref().as_str() else { return self.mismatch(name, value, reading, None) };
+        match self.0.iter().find(|(word, _)| *word == text) {
+            Some((_, choice)) => Some(choice.clone()),
+            None => self.mismatch(name, value, reading, did_you_mean(text, self.0.iter().map(|(word, _)| *word))),
+        }
+    }
+}
+
+/// A file or directory, resolved against the directory of the configuration.
+pub(super) struct File;
+
+impl Kind for File {
+    type Out = PathBuf;
+
+    fn expects(&self) -> String {
+        "a path, relative to this file".to_owned()
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<PathBuf> {
+        match value.get_ref().as_str() {
+            Some(path) if !path.is_empty() => Some(reading.directory.join(path)),
+            _ => self.mismatch(name, value, reading, None),
+        }
+    }
+}
+
+/// A list of texts, each with its place, so that what is checked later can be shown.
+pub(super) struct Words(pub(super) &'static str);
+
+impl Kind for Words {
+    type Out = Vec<Spanned<String>>;
+
+    fn expects(&self) -> String {
+        format!("a list of {}", self.0)
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Self::Out> {
+        let Some(list) = value.get_ref().as_array() else {
+            let hint = value.get_ref().as_str().map(|text| format!("write `{name} = [{text:?}]`"));
+            return self.mismatch(name, value, reading, hint);
+        };
+        let word = |element: &Spanned<DeValue<'_>>| match element.get_ref().as_str() {
+            Some(text) if !text.is_empty() => Some(Spanned::new(element.span(), text.to_owned())),
+            _ => self.mismatch(name, element, reading, None),
+        };
+        let words: Vec<_> = list.iter().map(word).collect();
+        words.into_iter().collect()
+    }
+}
+
+/// Headers that every request carries. Their values are never shown.
+pub(super) struct Headers;
+
+impl Kind for Headers {
+    type Out = BTreeMap<String, String>;
+
+    fn expects(&self) -> String {
+        "a table of header names and texts".to_owned()
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Self::Out> {
+        let Some(table) = value.get_ref().as_table() else { return self.mismatch(name, value, reading, None) };
+        let mut headers = BTreeMap::new();
+        for (key, value) in table {
+            let header = key.get_ref().as_ref();
+            if !is_token(header) {
+                reading.problems.add(key.span(), format!("`{header}` in `{name}` is not a header's name"), None);
+            }
+            match value.get_ref().as_str() {
+                Some(text) if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
+                    headers.insert(header.to_owned(), text.to_owned());
+                }
+                _ => reading.problems.add(
+                    value.span(),
+                    format!("the value of `{header}` in `{name}` must be text of printable ASCII"),
+                    None,
+                ),
+            }
+        }
+        Some(headers)
+    }
+}
+
+/// Where a secret comes from. It never stands in the file itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable of the host.
+    Env(String),
+    /// A file, read again when the publisher refuses the secret; white space at its end is left out.
+    File(PathBuf),
+}
+
+/// A secret: `{ env = "NAME" }` or `{ file = "PATH" }`.
+pub(super) struct Secret;
+
+impl Kind for Secret {
+    type Out = SecretSource;
+
+    fn expects(&self) -> String {
+        "`{ env = \"NAME\" }` or `{ file = \"PATH\" }`".to_owned()
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<SecretSource> {
+        let Some(table) = value.get_ref().as_table() else {
+            // What stands there may be the secret: it is not repeated.
+            reading.problems.add(
+                value.span(),
+                format!("`{name}` must be {}", self.expects()),
+                "a secret does not belong in this file: put it in an environment variable or a file".to_owned(),
+            );
+            return None;
+        };
+        let entries: Vec<_> =
+            table.iter().map(|(key, value)| (key.get_ref().as_ref(), value.get_ref().as_str())).collect();
+        match entries.as_slice() {
+            [("env", Some(variable))] if !variable.is_empty() => Some(SecretSource::Env((*variable).to_owned())),
+            [("file", Some(path))] if !path.is_empty() => Some(SecretSource::File(reading.directory.join(path))),
+            _ => {
+                let message = format!("`{name}` must have exactly one of `env` and `file`, with a text");
+                reading.problems.add(value.span(), message, format!("write {}", self.expects()));
+                None
+            }
+        }
+    }
+}
+
+/// A whole number that is not negative.
+fn whole(value: &DeValue<'_>) -> Option<u64> {
+    let number = value.as_integer()?;
+    u64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// A header's name as HTTP defines it.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}

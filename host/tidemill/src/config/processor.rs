@@ -1,0 +1,168 @@
+//! A processor's settings.
+
+use std::{path::PathBuf, time::Duration};
+
+use tidemill_pipeline::{BatchBounds, Durability, FeedName, Instances, ProcessorName, RejectPolicy, WriteBounds};
+use toml::Spanned;
+
+use super::{
+    feed::name_problem,
+    kinds::{Choice, Count, File, Size, Time, Words},
+    section::Section,
+    values::ComponentConfig,
+};
+
+/// A component, the feeds that it reads, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessorConfig {
+    /// The file of the component.
+    pub component: PathBuf,
+    /// The feeds that it reads, in the order of the file, none twice; at least one.
+    pub feeds: Vec<FeedName>,
+    /// Where the partitions of the first discovery begin.
+    pub start: Start,
+    /// What happens to an event that the component cannot apply.
+    pub on_reject: RejectPolicy,
+    /// Whether all partitions share one state.
+    pub state: StateLayout,
+    /// How long an instance lives.
+    pub instances: Instances,
+    /// When a commit counts as done.
+    pub durability: Durability,
+    /// How large a batch may be.
+    pub batch: BatchBounds,
+    /// What the component may read.
+    pub config: ComponentConfig,
+    /// What the component may use.
+    pub limits: Limits,
+}
+
+/// Where a processor begins to read a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the beginning.
+    First,
+    /// Somewhere around now.
+    Last,
+}
+
+/// Whether the partitions of a processor share one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateLayout {
+    /// One key space; batches run one at a time.
+    Shared,
+    /// A key space for each partition; batches run beside each other.
+    Partitioned,
+}
+
+/// What a component may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of an instance, in bytes.
+    pub memory_bytes_max: usize,
+    /// Wall time of a call, host calls included.
+    pub call_time: Duration,
+    /// Fuel that a call may use for each event, beside a fixed amount.
+    pub fuel_per_event: u64,
+    /// What a batch may write.
+    pub writes: WriteBounds,
+    /// The size of the component's file.
+    pub component_bytes_max: usize,
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+impl ProcessorConfig {
+    /// Declares and reads the settings. The names of the feeds are checked by [`super::Config`], which knows them.
+    pub(super) fn read(section: &mut Section<'_>) -> Option<(Self, Vec<Spanned<String>>)> {
+        let component = section.required(
+            "component",
+            File,
+            "The WebAssembly component. When the file changes, it is reloaded between two batches.",
+        );
+        let feeds = section.required("feeds", Words("feed names"), "The feeds that it reads; at least one.");
+        let start = section.setting("start", Choice(&[("first", Start::First), ("last", Start::Last)]), "\"first\"", "Where to begin at the first start: `first` reads the whole feed, `last` from about now. Later starts go on from the cursor.");
+        let on_reject = section.setting(
+            "on-reject",
+            Choice(&[("halt", RejectPolicy::Halt), ("park", RejectPolicy::Park), ("skip", RejectPolicy::Skip)]),
+            "\"halt\"",
+            "What happens to an event that the component cannot apply: stop the partition, put the event aside, or leave it out.",
+        );
+        let state = section.setting(
+            "state",
+            Choice(&[("shared", StateLayout::Shared), ("partitioned", StateLayout::Partitioned)]),
+            "\"shared\"",
+            "`shared`: one key space, one batch at a time. `partitioned`: a key space for each partition, batches in parallel.",
+        );
+        let instances = section.setting(
+            "instances",
+            Choice(&[("fresh", Instances::Fresh), ("reuse", Instances::Reuse)]),
+            "\"fresh\"",
+            "`reuse` keeps an instance from batch to batch: for components that are slow to start.",
+        );
+        let durability = section.setting("durability", Choice(&[("normal", Durability::Normal), ("full", Durability::Full)]), "\"normal\"", "`full` waits for the disk at every commit. `normal` may lose the last commits at a power cut, state and cursor together, and reads them again.");
+        let events_max = section.setting("batch-events", Count(1..=100_000), "1_000", "The most events in one call.");
+        let bytes_max =
+            section.setting("batch-bytes", Size(KIB..=256 * MIB), "\"1MiB\"", "The most bytes of events in one call.");
+        let config = ComponentConfig::read(section);
+        let limits = section.table("limits").map(|mut limits| {
+            let read = Limits::read(&mut limits);
+            limits.finish();
+            read
+        });
+        let feeds = feeds?;
+        if feeds.is_empty() {
+            section.problem(section.place_of("feeds"), "`feeds` is empty", "name at least one feed of this file");
+        }
+        let read = Self {
+            component: component?,
+            feeds: Vec::new(),
+            start,
+            on_reject,
+            state,
+            instances,
+            durability,
+            batch: BatchBounds { events_max: usize::try_from(events_max).ok()?, bytes_max },
+            config,
+            limits: limits?,
+        };
+        Some((read, feeds))
+    }
+}
+
+impl Limits {
+    /// Declares and reads the settings.
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let key_bytes_max = WriteBounds::default().key_bytes_max;
+        let memory_bytes_max = section.setting(
+            "memory",
+            Size(MIB..=4096 * MIB),
+            "\"64MiB\"",
+            "The linear memory of an instance. Big runtimes (Python, JavaScript) want 128MiB or more.",
+        );
+        let call_time = section.setting("call-time", Time(Duration::from_millis(10)..=Duration::from_secs(600)), "\"5s\"", "The longest wall time of one call, host calls included. Three times past it on fresh instances stops the partition as `stalled`.");
+        let fuel_per_event = section.setting("fuel-per-event", Count(1_000..=1_000_000_000_000), "10_000_000", "Fuel (about one unit an instruction, host calls charged) that a call may use for each event, beside a fixed amount for the call and for each byte.");
+        let rows_max =
+            section.setting("write-rows", Count(1..=10_000_000), "100_000", "The most keys that a batch may write.");
+        let bytes_max = section.setting(
+            "write-bytes",
+            Size(KIB..=1024 * MIB),
+            "\"16MiB\"",
+            "The most bytes of keys and values that a batch may write.",
+        );
+        let component_bytes_max =
+            section.setting("component-size", Size(KIB..=512 * MIB), "\"64MiB\"", "The largest file of a component.");
+        let writes =
+            WriteBounds { rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX), bytes_max, key_bytes_max };
+        Self { memory_bytes_max, call_time, fuel_per_event, writes, component_bytes_max }
+    }
+}
+
+/// A name from the command line or the file.
+///
+/// # Errors
+/// What a name must look like.
+pub fn processor_name(name: &str) -> Result<ProcessorName, &'static str> {
+    name_problem(name).map_or_else(|| Ok(ProcessorName::new(name)), Err)
+}

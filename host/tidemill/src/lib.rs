@@ -1,0 +1,16 @@
+//! The program: command line, configuration, wiring.
+//!
+//! ```text
+//!   main ── cli (what was typed) ──▶ commands ──▶ config (what it means)
+//!                                      │
+//!                                      ├──▶ serve   (`feed serve`: a file as a feed)
+//!                                      └──▶ output  (tables, JSON, progress), logging, exit
+//! ```
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod exit;
+pub mod logging;
+pub mod output;
+//pub mod serve;

@@ -1,0 +1,104 @@
+//! Output: data to standard output, as tables for people or JSON for programs; complaints to standard error.
+
+mod progress;
+mod table;
+
+use std::{
+    borrow::Cow,
+    io::{self, Write as _},
+};
+
+use serde::Serialize;
+
+pub use progress::{Progress, Snapshot};
+pub use table::Table;
+
+/// Prints text as it is.
+///
+/// # Errors
+/// When nobody reads it any more; [`Exit::report`](crate::exit::Exit::report) takes a closed pipe for a good end.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Prints one JSON document for people and programs alike: indented, with a line's end.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_json(document: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_string_pretty(document)?;
+    text.push('\n');
+    print(&text)
+}
+
+/// Prints an object a line. Locks and flushes once for all of them.
+///
+/// # Errors
+/// As [`print`], and the first error of the objects themselves.
+pub fn print_json_lines<T: Serialize, E>(objects: impl IntoIterator<Item = Result<T, E>>) -> anyhow::Result<()>
+where
+    anyhow::Error: From<E>,
+{
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    for object in objects {
+        serde_json::to_writer(&mut stdout, &object?).map_err(io::Error::from)?;
+        stdout.write_all(b"\n")?;
+    }
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Says what went wrong, on standard error. Where even that is closed there is nobody to tell.
+pub fn complain(sentence: &str) {
+    let mut stderr = io::stderr().lock();
+    drop(writeln!(stderr, "{sentence}"));
+}
+
+/// Text of others, safe for a terminal: what could move the cursor or hide text is shown as an escape.
+#[must_use]
+pub fn safe(text: &str) -> Cow<'_, str> {
+    let unsafe_char = |char: char| char.is_control() && char != '\n' && char != '\t' || is_direction(char);
+    if !text.contains(unsafe_char) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for char in text.chars() {
+        if unsafe_char(char) { shown.extend(char.escape_unicode()) } else { shown.push(char) }
+    }
+    Cow::Owned(shown)
+}
+
+/// Characters that turn the direction of text, and so can make a line say something else (CVE-2021-42574).
+fn is_direction(char: char) -> bool {
+    matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// At most so many characters, with `…` where something was left out.
+#[must_use]
+pub fn shorten(text: &str, chars_max: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(chars_max) {
+        None => Cow::Borrowed(text),
+        Some(_) => Cow::Owned(text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_cannot_steer_the_terminal() {
+        assert_eq!(safe("a\u{1b}[2Jb\r"), "a\\u{1b}[2Jb\\u{d}");
+        assert_eq!(safe("plain, æøå\n\tand tabs"), "plain, æøå\n\tand tabs");
+        assert_eq!(safe("\u{202e}drow"), "\\u{202e}drow");
+    }
+
+    #[test]
+    fn long_text_is_shortened_to_the_width() {
+        assert_eq!(shorten("12345", 5), "12345");
+        assert_eq!(shorten("123456", 5), "1234…");
+        assert_eq!(shorten("ææææææ", 3), "ææ…");
+    }
+}

@@ -28,6 +28,7 @@ mod fetch;
 mod intake;
 mod lane;
 mod apply;
+mod retry;
 mod monitor;
 mod worker;
 
@@ -44,6 +45,7 @@ pub use monitor::*;
 pub use names::*;
 pub use overlay::*;
 pub use ports::*;
+pub use retry::*;
 pub use spans::*;
 pub use topology::*;
 pub use value::*;

@@ -1,0 +1,99 @@
+//! Entries: the state of a key space, read and written.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use tidemill_pipeline::{ProcessorId, StateSpace, Value, WriteSet};
+
+use crate::{
+    error::Result,
+    rows::{sql, value},
+};
+
+const GET: &str = "SELECT value FROM entry WHERE space = ?1 AND key = ?2";
+const SCAN_FROM: &str = "SELECT key, value FROM entry WHERE space = ?1 AND key >= ?2 ORDER BY key LIMIT ?3";
+const SCAN_AFTER: &str = "SELECT key, value FROM entry WHERE space = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
+
+/// The feed and partition that a space is stored under; both empty for the shared one.
+fn names(space: &StateSpace) -> (&str, &str) {
+    match space {
+        StateSpace::Shared => ("", ""),
+        StateSpace::Partition(key) => (key.feed.as_str(), key.partition.as_str()),
+    }
+}
+
+/// The number of a key space; none if nothing was ever written to it.
+pub(crate) fn space(connection: &Connection, processor: &ProcessorId, space: &StateSpace) -> Result<Option<i64>> {
+    let (feed, partition) = names(space);
+    Ok(connection
+        .prepare_cached("SELECT id FROM space WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4")?
+        .query_row((processor.name.as_str(), processor.version, feed, partition), |row| row.get(0))
+        .optional()?)
+}
+
+/// The value of a key.
+pub(crate) fn get(connection: &Connection, space: i64, key: &str) -> Result<Option<Value>> {
+    let mut statement = connection.prepare_cached(GET)?;
+    let mut rows = statement.query((space, key))?;
+    rows.next()?.map(|row| value(row.get_ref(0)?)).transpose()
+}
+
+/// Entries in the order of the bytes of their keys: SQLite compares TEXT in UTF-8 with `memcmp`.
+pub(crate) fn scan(
+    connection: &Connection,
+    space: i64,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<(String, Value)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (text, from) = match after {
+        Some(after) if after >= prefix => (SCAN_AFTER, after),
+        Some(_) | None => (SCAN_FROM, prefix),
+    };
+    let mut statement: CachedStatement<'_> = connection.prepare_cached(text)?;
+    let mut rows = statement.query((space, from, limit))?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        // Keys with the prefix stand together, so the first one without it ends them. No upper bound is computed:
+        // the next text after a prefix need not be text.
+        if !key.starts_with(prefix) {
+            break;
+        }
+        entries.push((key.to_owned(), value(row.get_ref(1)?)?));
+    }
+    Ok(entries)
+}
+
+/// Applies the writes of a commit. Each statement is looked up once, not once a row.
+pub(crate) fn write(
+    connection: &Connection,
+    processor: &ProcessorId,
+    into: &StateSpace,
+    writes: &WriteSet,
+) -> Result<()> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let space = match space(connection, processor, into)? {
+        Some(space) => space,
+        None => make_space(connection, processor, into)?,
+    };
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO entry (space, key, value) VALUES (?1, ?2, ?3)")?;
+    let mut delete = connection.prepare_cached("DELETE FROM entry WHERE space = ?1 AND key = ?2")?;
+    for (key, value) in writes.iter() {
+        match value {
+            Some(value) => put.execute((space, key, sql(value)))?,
+            None => delete.execute((space, key))?,
+        };
+    }
+    Ok(())
+}
+
+fn make_space(connection: &Connection, processor: &ProcessorId, space: &StateSpace) -> Result<i64> {
+    let (feed, partition) = names(space);
+    connection.execute(
+        "INSERT INTO space (processor, version, feed, partition) VALUES (?1, ?2, ?3, ?4)",
+        (processor.name.as_str(), processor.version, feed, partition),
+    )?;
+    Ok(connection.last_insert_rowid())
+}

@@ -1,0 +1,181 @@
+//! What goes wrong in the store, and what it means for a worker: one table in [`StoreError::classify`].
+
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+use tidemill_pipeline::{Failure, FailureKind, ProcessorId, Stage};
+
+/// What went wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Fenced(String),
+    #[error("{processor} was taken over by {owner}")]
+    Superseded { processor: ProcessorId, owner: String },
+    #[error("the database holds {0}, which this program does not write")]
+    Unreadable(String),
+    #[error("all {0} read connections of the database have been in use for {1} s")]
+    ReadersBusy(usize, u64),
+    #[error("`{0}` is not a database of Tidemill")]
+    Foreign(PathBuf),
+    #[error("there is no database in `{0}`")]
+    Missing(PathBuf),
+    #[error("the database has schema {found}, and this program knows only up to {known}")]
+    SchemaNewer { found: u32, known: u32 },
+    #[error("the database has schema {found}, and this program reads {known}")]
+    SchemaOlder { found: u32, known: u32 },
+    #[error("SQLite {0} is too old: before 3.51.3 it may corrupt a database when its write-ahead log is reset")]
+    SqliteTooOld(&'static str),
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    #[error("`{path}`: {source}")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{cause}")]
+    Refused { cause: String, hint: Option<String> },
+    #[error("the store is closed")]
+    Closed,
+    #[error("{0}")]
+    Known(Failure),
+}
+
+pub(crate) type Result<T> = std::result::Result<T, StoreError>;
+
+const BACKUP_HINT: &str = "stop the host, look at the disk, and put a backup back with `tidemill restore FILE`";
+
+impl StoreError {
+    /// A failure of a file operation.
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        |source| Self::File { path, source }
+    }
+
+    /// Whether the file can no longer be trusted: after a failed fsync nobody knows what the disk has.
+    pub(crate) fn stops_the_store(&self) -> bool {
+        match self.code() {
+            Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,
+            Some(_) => false,
+            None => matches!(self, Self::Damaged(_)),
+        }
+    }
+
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            _ => None,
+        }
+    }
+
+    /// What it means for a worker. The only place that decides.
+    pub(crate) fn classify(self, stage: Stage) -> Failure {
+        let cause = self.to_string();
+        let unavailable = |cause: String| Failure::unavailable(stage, cause);
+        let broken = |cause: String| Failure::broken(stage, cause);
+        match self {
+            Self::Sqlite(error) => classify_sqlite(&error, stage),
+            Self::Fenced(_) => Failure::new(FailureKind::Fenced, stage, cause),
+            Self::Superseded { .. } => Failure::new(FailureKind::Superseded, stage, cause)
+                .hint("let one host run it: stop the other one, or take the processor out of this configuration"),
+            Self::ReadersBusy(..) => unavailable(cause),
+            Self::Unreadable(_) | Self::Damaged(_) => broken(cause).hint(BACKUP_HINT),
+            Self::Foreign(_) => broken(cause).hint("give another directory as `data` in the configuration"),
+            Self::Missing(_) => broken(cause).hint("`tidemill run` makes it; check `data` in the configuration"),
+            Self::SchemaNewer { .. } => broken(cause).hint("a newer Tidemill wrote it: use that one"),
+            Self::SchemaOlder { .. } => broken(cause).hint("`tidemill run` brings it up to date"),
+            Self::SqliteTooOld(_) => broken(cause).hint("build Tidemill with its bundled SQLite"),
+            Self::File { ref source, .. } => match source.kind() {
+                std::io::ErrorKind::StorageFull => unavailable(cause).hint("free some space on the disk"),
+                std::io::ErrorKind::PermissionDenied => {
+                    broken(cause).hint("the data directory must belong to the user that runs Tidemill")
+                }
+                _ => broken(cause),
+            },
+            Self::Refused { hint, .. } => Failure { hint, ..broken(cause) },
+            Self::Closed => broken(cause),
+            Self::Known(failure) => Failure { stage, ..failure },
+        }
+    }
+}
+
+fn classify_sqlite(error: &rusqlite::Error, stage: Stage) -> Failure {
+    let unavailable = |cause: String| Failure::unavailable(stage, cause);
+    let broken = |cause: String| Failure::broken(stage, cause);
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+            unavailable(format!("the database is locked by another program: {error}"))
+                .hint("look for a program that holds a transaction open on `tidemill.db`")
+        }
+        Some(ErrorCode::DiskFull) => {
+            unavailable(format!("the disk of the database is full: {error}")).hint("free some space on the disk")
+        }
+        Some(ErrorCode::OutOfMemory) => {
+            unavailable(format!("the database ran out of memory: {error}")).hint("give the host more memory")
+        }
+        Some(ErrorCode::OperationInterrupted | ErrorCode::OperationAborted) => {
+            unavailable(format!("the database was interrupted: {error}"))
+        }
+        Some(ErrorCode::SystemIoFailure) => {
+            broken(format!("the disk of the database failed, and the store has stopped: {error}"))
+                .hint("look at the disk, then start again: the database is checked at the start")
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            broken(format!("the database is damaged, and the store has stopped: {error}")).hint(BACKUP_HINT)
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            broken(format!("the database cannot be opened for writing: {error}"))
+                .hint("the data directory must belong to the user that runs Tidemill")
+        }
+        Some(ErrorCode::TooBig) => broken(format!("a value is larger than SQLite stores: {error}")),
+        // What remains are statements that are wrong: bugs of ours.
+        Some(_) | None => broken(format!("the database refused a statement: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sqlite(code: i32) -> StoreError {
+        StoreError::Sqlite(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn each_error_has_one_meaning() {
+        use FailureKind::{Broken, Fenced, Superseded, Unavailable};
+        use rusqlite::ffi;
+        let processor = ProcessorId { name: tidemill_pipeline::ProcessorName::new("totals"), version: 1 };
+        for (error, kind, stops, hint) in [
+            (sqlite(ffi::SQLITE_BUSY), Unavailable, false, true),
+            (sqlite(ffi::SQLITE_BUSY_SNAPSHOT), Unavailable, false, true),
+            (sqlite(ffi::SQLITE_LOCKED), Unavailable, false, true),
+            (sqlite(ffi::SQLITE_FULL), Unavailable, false, true),
+            (sqlite(ffi::SQLITE_NOMEM), Unavailable, false, true),
+            (sqlite(ffi::SQLITE_INTERRUPT), Unavailable, false, false),
+            (sqlite(ffi::SQLITE_IOERR), Broken, true, true),
+            (sqlite(ffi::SQLITE_IOERR_FSYNC), Broken, true, true),
+            (sqlite(ffi::SQLITE_IOERR_WRITE), Broken, true, true),
+            (sqlite(ffi::SQLITE_CORRUPT), Broken, true, true),
+            (sqlite(ffi::SQLITE_NOTADB), Broken, true, true),
+            (sqlite(ffi::SQLITE_READONLY), Broken, false, true),
+            (sqlite(ffi::SQLITE_CANTOPEN), Broken, false, true),
+            (sqlite(ffi::SQLITE_TOOBIG), Broken, false, false),
+            (sqlite(ffi::SQLITE_CONSTRAINT), Broken, false, false),
+            (StoreError::Fenced("moved".into()), Fenced, false, false),
+            (StoreError::Superseded { processor, owner: "pid 1".into() }, Superseded, false, true),
+            (StoreError::Unreadable("an empty cursor".into()), Broken, false, true),
+            (StoreError::Damaged("a page".into()), Broken, true, true),
+            (StoreError::ReadersBusy(4, 30), Unavailable, false, false),
+            (StoreError::Missing("data".into()), Broken, false, true),
+            (StoreError::SchemaNewer { found: 9, known: 1 }, Broken, false, true),
+            (StoreError::SchemaOlder { found: 1, known: 2 }, Broken, false, true),
+            (StoreError::Closed, Broken, false, false),
+        ] {
+            let shown = format!("{error:?}");
+            assert_eq!(error.stops_the_store(), stops, "{shown}");
+            let failure = error.classify(Stage::Commit);
+            assert_eq!((failure.kind, failure.hint.is_some()), (kind, hint), "{shown}: {failure:?}");
+            assert!(!failure.cause.ends_with('.'), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Whether the file can be trusted: it is checked after a power cut or an I/O error, not after a mere kill.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::{Result, StoreError};
+
+/// What the start of a host found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// The host before ended well, or the system that it ran on did not stop.
+    NotNeeded,
+    /// Everything was looked at.
+    Passed,
+    /// The time was up; the rest is to be looked at in the background.
+    Unfinished,
+}
+
+/// Notes that a host runs from now on, and checks the file if the one before was cut off by the system.
+pub(crate) fn begin(connection: &mut Connection, path: &Path, boot: &str, check_time: Duration) -> Result<Check> {
+    let before = connection
+        .query_row("SELECT boot, closed FROM host", [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))
+        .optional()?;
+    let cut_off = before.is_some_and(|(before, closed)| !closed && before != boot);
+    let suspect = suspect_file(path);
+    let check = if cut_off || suspect.exists() {
+        tracing::info!("the host before did not end well: checking the database");
+        quick_check(connection, Some(check_time))?
+    } else {
+        Check::NotNeeded
+    };
+    connection.execute(
+        "INSERT INTO host VALUES (1, ?1, 0) ON CONFLICT (id) DO UPDATE SET boot = excluded.boot, closed = 0",
+        [boot],
+    )?;
+    if check == Check::Passed && suspect.exists() {
+        fs::remove_file(&suspect).map_err(StoreError::file(suspect))?;
+    }
+    Ok(check)
+}
+
+/// Notes that the host ended well.
+pub(crate) fn note_closed(connection: &Connection) -> Result<()> {
+    connection.execute("UPDATE host SET closed = 1", [])?;
+    Ok(())
+}
+
+/// Notes beside the file, which cannot be written any more, that it must be checked. As well as it goes.
+pub(crate) fn mark_suspect(path: &Path) {
+    let file = suspect_file(path);
+    if let Err(error) = fs::write(&file, "the next start checks the database\n") {
+        tracing::warn!(cause = %error, "the database could not be marked for a check");
+    }
+}
+
+/// Forgets the mark: everything was looked at.
+pub(crate) fn clear_suspect(path: &Path) {
+    let file = suspect_file(path);
+    if file.exists() && fs::remove_file(&file).is_err() {
+        tracing::warn!("the mark for a check of the database could not be removed");
+    }
+}
+
+fn suspect_file(path: &Path) -> PathBuf {
+    path.with_extension("db-suspect")
+}
+
+/// Looks at every page, for at most this long.
+pub(crate) fn quick_check(connection: &mut Connection, time_max: Option<Duration>) -> Result<Check> {
+    if let Some(time_max) = time_max {
+        let until = Instant::now() + time_max;
+        connection.progress_handler(1_000, Some(move || Instant::now() >= until))?;
+    }
+    let said = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    match said {
+        Ok(said) if said == "ok" => Ok(Check::Passed),
+        Ok(said) => Err(StoreError::Damaged(said)),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
+            Ok(Check::Unfinished)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What tells one run of the system from the next; empty where the system does not say.
+pub(crate) fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}

@@ -1,0 +1,131 @@
+//! The schema: numbered migrations, each applied once and in one transaction.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::{Result, StoreError};
+
+/// The migrations in order; the first brings an empty file to schema 1. What was released never changes.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+
+/// Marks the file as ours: "Tide" in ASCII.
+const APPLICATION_ID: u32 = 0x5469_6465;
+
+/// The schema that this program reads and writes.
+pub(crate) fn version() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// Brings a database up to date.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
+    apply(connection, MIGRATIONS)
+}
+
+/// Checks that a database is ours and of exactly the schema that this program knows. Never writes.
+pub(crate) fn require_current(connection: &Connection) -> Result<()> {
+    let (found, known) = (found(connection)?, version());
+    match found.cmp(&known) {
+        std::cmp::Ordering::Less => Err(StoreError::SchemaOlder { found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(StoreError::SchemaNewer { found, known }),
+    }
+}
+
+fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
+    let known = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
+    let found = found(connection)?;
+    if found > known {
+        return Err(StoreError::SchemaNewer { found, known });
+    }
+    for (number, migration) in (1_u32..).zip(migrations).skip(found as usize) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The schema of the file, 0 if it is empty.
+fn found(connection: &Connection) -> Result<u32> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
+    let (application, schema) = (number("application_id")?, number("user_version")?);
+    let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let empty = schema == 0 && application == 0 && tables == 0;
+    if application != APPLICATION_ID && !empty {
+        return Err(StoreError::Foreign(connection.path().unwrap_or_default().into()));
+    }
+    Ok(schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(connection: &Connection) -> Vec<String> {
+        let mut statement =
+            connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn the_schema_is_the_one_that_was_agreed() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        insta::assert_snapshot!(tables(&connection).join(";\n\n"));
+    }
+
+    #[test]
+    fn every_table_is_strict() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let loose: Vec<String> = connection
+            .prepare(
+                "SELECT name FROM pragma_table_list WHERE type = 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'",
+            )
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap();
+        assert_eq!(loose, [""; 0]);
+    }
+
+    #[test]
+    fn migrations_are_applied_once_and_in_order() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let first = "CREATE TABLE a(x INTEGER) STRICT; INSERT INTO a VALUES (1);";
+        apply(&mut connection, &[first]).unwrap();
+        apply(&mut connection, &[first, "UPDATE a SET x = x + 10;"]).unwrap();
+        apply(&mut connection, &[first, "UPDATE a SET x = x + 10;"]).unwrap();
+        assert_eq!(connection.query_row("SELECT x FROM a", [], |row| row.get::<_, i64>(0)).unwrap(), 11);
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_schema_before_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let first = "CREATE TABLE a(x INTEGER) STRICT;";
+        apply(&mut connection, &[first, "CREATE TABLE b(x INTEGER) STRICT; nonsense"]).unwrap_err();
+        assert_eq!(found(&connection).unwrap(), 1);
+        assert_eq!(tables(&connection).len(), 1);
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        connection.pragma_update(None, "user_version", version() + 1).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(StoreError::SchemaNewer { .. })));
+        assert!(matches!(require_current(&connection), Err(StoreError::SchemaNewer { .. })));
+        connection.pragma_update(None, "user_version", 0).unwrap();
+        assert!(matches!(require_current(&connection), Err(StoreError::SchemaOlder { .. })));
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_not_touched() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE theirs(x)").unwrap();
+        assert!(matches!(migrate(&mut connection), Err(StoreError::Foreign(_))));
+        assert_eq!(tables(&connection), ["CREATE TABLE theirs(x)"]);
+    }
+}

@@ -1,0 +1,66 @@
+//! A snapshot: a read transaction that begins with the first read and ends when it is dropped.
+
+use std::sync::Arc;
+
+use tidemill_pipeline::{Failure, ProcessorId, Snapshot, Stage, StateSpace, Value};
+
+use crate::{
+    entries,
+    error::{Result, StoreError},
+    pool::{Lease, Pool},
+};
+
+/// One processor's state at one moment.
+pub(crate) struct SqliteSnapshot {
+    pool: Arc<Pool>,
+    processor: ProcessorId,
+    space: StateSpace,
+    open: Option<Open>,
+}
+
+struct Open {
+    lease: Lease,
+    space: Option<i64>,
+}
+
+impl SqliteSnapshot {
+    pub(crate) fn new(pool: Arc<Pool>, processor: ProcessorId, space: StateSpace) -> Self {
+        Self { pool, processor, space, open: None }
+    }
+
+    fn read<T: Default>(&mut self, read: impl FnOnce(&Lease, i64) -> Result<T>) -> std::result::Result<T, Failure> {
+        let result = self.open().and_then(|open| match open.space {
+            Some(space) => read(&open.lease, space),
+            None => Ok(T::default()),
+        });
+        result.map_err(|error: StoreError| error.classify(Stage::Load))
+    }
+
+    fn open(&mut self) -> Result<&Open> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let lease = self.pool.lease()?;
+                lease.execute_batch("BEGIN")?;
+                let space = entries::space(&lease, &self.processor, &self.space)?;
+                Open { lease, space }
+            }
+        };
+        Ok(self.open.insert(open))
+    }
+}
+
+impl Snapshot for SqliteSnapshot {
+    fn get(&mut self, key: &str) -> std::result::Result<Option<Value>, Failure> {
+        self.read(|lease, space| entries::get(lease, space, key))
+    }
+
+    fn scan(
+        &mut self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> std::result::Result<Vec<(String, Value)>, Failure> {
+        self.read(|lease, space| entries::scan(lease, space, prefix, after, limit))
+    }
+}

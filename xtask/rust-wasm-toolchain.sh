@@ -97,10 +97,12 @@ chmod +x "$LLDDIR/rust-lld"; "$LLDDIR/rust-lld" --version >&2
 say "building std for $TARGET (once)"
 W=$PREFIX/work/std; mkdir -p "$W/src"
 printf '[package]\nname="mkstd"\nversion="0.0.0"\nedition="2021"\n[workspace]\n[lib]\npath="src/lib.rs"\n' > "$W/Cargo.toml"; echo > "$W/src/lib.rs"
+REMAP="--remap-path-prefix=$PREFIX/root/usr/lib/rustlib/src/rust=/rust --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=/crates"
+for d in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do [ ! -d "$d" ] || REMAP="$REMAP --remap-path-prefix=$d=/crates"; done
 ( cd "$W"
   env -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET -u RUSTC_WRAPPER -u RUSTC_WORKSPACE_WRAPPER -u CARGO_ENCODED_RUSTFLAGS -u RUSTUP_TOOLCHAIN \
     RUSTC="$PREFIX/bin/rustc" RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_DEBUG=0 \
-    RUSTFLAGS="-Cembed-bitcode=yes -Zforce-unstable-if-unmarked --remap-path-prefix=$PREFIX/root/usr/lib/rustlib/src/rust=/rust --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=/crates" \
+    RUSTFLAGS="-Cembed-bitcode=yes -Zforce-unstable-if-unmarked $REMAP" \
     cargo build -q -Zbuild-std=std,panic_abort --release --target $TARGET -j "$JOBS" >&2 )
 DEST=$SYSROOT/lib/rustlib/$TARGET/lib; mkdir -p "$DEST"
 for f in "$W/target/$TARGET/release/deps/"lib*.rlib; do case $f in */libmkstd-*) ;; *) cp "$f" "$DEST/";; esac; done

@@ -11,21 +11,14 @@ pub(crate) fn check() -> Result<()> {
     let deny = tools::cargo_deny()?;
     for workspace in [root(), root().join("guest-examples/rust")] {
         let manifest = workspace.join("Cargo.toml");
-        cmd!(
-            &deny,
-            "--locked",
-            "--manifest-path",
-            &manifest,
-            "check",
-            "--config",
-            root().join("deny.toml"),
-            "--hide-inclusion-graph",
-            "bans",
-            "licenses",
-            "sources"
-        )
-        .run()
-        .with_context(|| format!("the dependencies of {} break a rule of deny.toml", manifest.display()))?;
+        eprintln!("{}", manifest.display());
+        // The rules are written for both, so some of them meet nothing in one of the two.
+        let silent = ["-A", "unused-wrapper", "-A", "license-not-encountered"];
+        let rules = ["bans", "licenses", "sources"];
+        cmd(&deny, ["--locked", "check", "--hide-inclusion-graph"].iter().chain(&silent).chain(&rules))
+            .dir(&workspace)
+            .run()
+            .with_context(|| format!("the dependencies of {} break a rule of deny.toml", manifest.display()))?;
     }
     Ok(())
 }

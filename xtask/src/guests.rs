@@ -112,11 +112,15 @@ impl RustToolchain {
 
 /// Flags that keep this machine's folders out of the components: a panic names its source file.
 fn remaps() -> Result<String> {
-    let root = project::root();
     let home = match env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
         None => PathBuf::from(env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?).join(".cargo"),
     };
     let crates = home.join("registry/src");
-    Ok(format!("--remap-path-prefix={}=/tidemill --remap-path-prefix={}=/crates", root.display(), crates.display()))
+    // Each registry has a folder of its own. Of several prefixes that fit, the last one counts.
+    let registries = fs::read_dir(&crates).into_iter().flatten().flatten().map(|registry| (registry.path(), "/crates"));
+    let prefixes = [(project::root(), "/tidemill"), (crates.clone(), "/crates")].into_iter().chain(registries);
+    let flags: Vec<String> =
+        prefixes.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
+    Ok(flags.join(" "))
 }

@@ -13,6 +13,8 @@ mod stages;
 mod test;
 mod tools;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use guests::Language;
@@ -56,8 +58,16 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    let done = run(Arguments::parse().task);
+    if let Err(error) = &done {
+        eprintln!("error: {error:#}");
+    }
+    if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
         Task::Guests { languages } => guests::build(&languages),
         Task::Test => test::run(),
         Task::Lint => lint::run(),

@@ -26,7 +26,15 @@ pub use state::{StateCommand, StateGetArgs, StatePartition, StateScanArgs};
 #[command(after_long_help = FIRST_STEPS)]
 pub struct Args {
     /// The configuration.
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "tidemill.toml", env = "TIDEMILL_CONFIG")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "tidemill.toml",
+        env = "TIDEMILL_CONFIG",
+        hide_env_values = true
+    )]
     pub config: PathBuf,
 
     /// What is logged to standard error.

@@ -113,7 +113,7 @@ fn read<'a>(document: &'a Spanned<DeTable<'a>>, reading: Reading<'a>) -> Config 
 
     let mut names = BTreeSet::new();
     let mut feeds = BTreeMap::new();
-    for (key, value) in file.entries("feeds") {
+    for (key, value) in file.entries("feeds", "[feeds.NAME]") {
         let name = key.get_ref().as_ref();
         check_name(key, "feed", reading);
         names.insert(name);
@@ -126,14 +126,15 @@ fn read<'a>(document: &'a Spanned<DeTable<'a>>, reading: Reading<'a>) -> Config 
     }
 
     let mut processors = BTreeMap::new();
-    for (key, value) in file.entries("processors") {
+    for (key, value) in file.entries("processors", "[processors.NAME]") {
         let name = key.get_ref().as_ref();
         check_name(key, "processor", reading);
         let Some(mut section) = Section::of(format!("processors.{name}"), value, reading) else { continue };
-        let processor = ProcessorConfig::read(&mut section);
+        let (processor, wanted) = ProcessorConfig::read(&mut section);
         section.finish();
-        if let (Ok(name), Some((mut processor, wanted))) = (processor_name(name), processor) {
-            processor.feeds = known_feeds(&wanted, &names, reading);
+        let feeds = known_feeds(&wanted, &names, reading);
+        if let (Ok(name), Some(mut processor)) = (processor_name(name), processor) {
+            processor.feeds = feeds;
             processors.insert(name, processor);
         }
     }
@@ -172,3 +173,6 @@ fn known_feeds(wanted: &[Spanned<String>], names: &BTreeSet<&str>, reading: Read
     }
     feeds
 }
+
+#[cfg(test)]
+mod tests;

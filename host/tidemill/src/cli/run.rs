@@ -10,12 +10,19 @@ use super::words;
 /// What is logged to standard error.
 #[derive(Clone, Debug, Default, Args)]
 pub struct LogArgs {
-    /// How log lines look; text if standard error is a terminal or not said.
+    /// How log lines look.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Logging")]
     pub log_format: LogFormat,
 
     /// From which level on: error, warn, info, debug, trace; or filters, as in `info,guest=debug,tidemill_feeds=trace`.
-    #[arg(long, global = true, value_name = "LEVEL", env = "TIDEMILL_LOG", help_heading = "Logging")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "TIDEMILL_LOG",
+        hide_env_values = true,
+        help_heading = "Logging"
+    )]
     pub log_level: Option<String>,
 }
 

@@ -160,8 +160,7 @@ impl Kind for Words {
             Some(text) if !text.is_empty() => Some(Spanned::new(element.span(), text.to_owned())),
             _ => self.mismatch(name, element, reading, None),
         };
-        let words: Vec<_> = list.iter().map(word).collect();
-        words.into_iter().collect()
+        Some(list.iter().filter_map(word).collect())
     }
 }
 

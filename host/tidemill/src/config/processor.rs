@@ -75,7 +75,7 @@ const MIB: u64 = 1024 * KIB;
 
 impl ProcessorConfig {
     /// Declares and reads the settings. The names of the feeds are checked by [`super::Config`], which knows them.
-    pub(super) fn read(section: &mut Section<'_>) -> Option<(Self, Vec<Spanned<String>>)> {
+    pub(super) fn read(section: &mut Section<'_>) -> (Option<Self>, Vec<Spanned<String>>) {
         let component = section.required(
             "component",
             File,
@@ -111,23 +111,23 @@ impl ProcessorConfig {
             limits.finish();
             read
         });
-        let feeds = feeds?;
-        if feeds.is_empty() {
+        if feeds.as_ref().is_some_and(Vec::is_empty) {
             section.problem(section.place_of("feeds"), "`feeds` is empty", "name at least one feed of this file");
         }
-        let read = Self {
-            component: component?,
+        let batch = BatchBounds { events_max: usize::try_from(events_max).unwrap_or(usize::MAX), bytes_max };
+        let read = component.zip(limits).map(|(component, limits)| Self {
+            component,
             feeds: Vec::new(),
             start,
             on_reject,
             state,
             instances,
             durability,
-            batch: BatchBounds { events_max: usize::try_from(events_max).ok()?, bytes_max },
+            batch,
             config,
-            limits: limits?,
-        };
-        Some((read, feeds))
+            limits,
+        });
+        (read, feeds.unwrap_or_default())
     }
 }
 

@@ -118,10 +118,11 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The entries of a table within this one, whose names the user chooses.
+    /// The entries of a table within this one, whose names the user chooses; `heading` is how they are written.
     pub(super) fn entries(
         &mut self,
         name: &'static str,
+        heading: &str,
     ) -> Vec<(&'a Spanned<toml::de::DeString<'a>>, &'a Spanned<DeValue<'a>>)> {
         self.known(name);
         let Some((_, value)) = self.entry(name) else { return Vec::new() };
@@ -130,7 +131,7 @@ impl<'a> Section<'a> {
             self.reading.problems.add(
                 value.span(),
                 format!("`{path}` must be a table, not {}", reference::found(value.get_ref())),
-                format!("write its entries under headings `[{path}.NAME]`"),
+                format!("write its entries under `{heading}`"),
             );
             return Vec::new();
         };

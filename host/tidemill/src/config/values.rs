@@ -40,7 +40,7 @@ impl ComponentConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let mut config = Self::default();
         let mut problems = Vec::new();
-        for (key, value) in section.entries("config") {
+        for (key, value) in section.entries("config", "[processors.NAME.config]") {
             config.add(key.get_ref().to_string(), key.span(), value, &mut problems);
         }
         for (span, message, hint) in problems {

@@ -1,0 +1,158 @@
+//! A processor that runs: its claim, its lanes, and where each of its partitions stands.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tidemill_pipeline::{
+    Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Order, PartitionKey, Seen, StateGuard,
+    StateSpace, Status, WriteSet,
+};
+use tokio::sync::watch;
+
+use super::wiring::{Component, Processor, Store, Wiring};
+use crate::config::{ProcessorConfig, StateLayout};
+
+/// A processor that runs. Shared by its runner, its followers and whoever looks at it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) claim: Claim,
+    pub(crate) config: ProcessorConfig,
+    pub(crate) store: Store,
+    wiring: Arc<Wiring>,
+    component: Mutex<Component>,
+    lanes: Mutex<BTreeMap<Option<PartitionKey>, Arc<Lane<Processor>>>>,
+    partitions: Mutex<BTreeMap<PartitionKey, Partition>>,
+    /// The feeds whose partitions are planned and started.
+    planned: Mutex<BTreeMap<FeedName, bool>>,
+}
+
+/// One partition's worker, from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Partition {
+    pub(crate) monitor: Arc<Monitor>,
+    pub(crate) orders: watch::Sender<Order>,
+}
+
+/// A lock that is only ever held for a few instructions.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Running {
+    pub(crate) fn new(claim: Claim, config: ProcessorConfig, wiring: Arc<Wiring>, component: Component) -> Self {
+        let planned = config.feeds.iter().map(|feed| (feed.clone(), false)).collect();
+        Self {
+            claim,
+            config,
+            store: wiring.store.clone(),
+            wiring,
+            component: Mutex::new(component),
+            lanes: Mutex::default(),
+            partitions: Mutex::default(),
+            planned: Mutex::new(planned),
+        }
+    }
+
+    pub(crate) fn component(&self) -> Component {
+        lock(&self.component).clone()
+    }
+
+    fn processor(&self) -> Processor {
+        self.wiring.processor(&self.component(), &self.claim.processor.name, &self.config)
+    }
+
+    /// The lane of a partition: the processor's, or its own where the state is partitioned.
+    pub(crate) fn lane(&self, key: &PartitionKey) -> Arc<Lane<Processor>> {
+        let (name, space) = match self.config.state {
+            StateLayout::Shared => (None, StateSpace::Shared),
+            StateLayout::Partitioned => (Some(key.clone()), StateSpace::Partition(key.clone())),
+        };
+        let lane = || Arc::new(Lane::new(self.processor(), self.claim.clone(), space));
+        Arc::clone(lock(&self.lanes).entry(name).or_insert_with(lane))
+    }
+
+    /// Every lane that there is, in a fixed order.
+    pub(crate) fn lanes(&self) -> Vec<Arc<Lane<Processor>>> {
+        lock(&self.lanes).values().cloned().collect()
+    }
+
+    /// Puts another component into every lane, between two batches. Lanes that begin later get it too.
+    pub(crate) async fn swap(&self, component: Component) {
+        *lock(&self.component) = component;
+        for lane in self.lanes() {
+            lane.enter().await.processor = self.processor();
+        }
+    }
+
+    /// Opens partitions that are not open yet.
+    pub(crate) async fn open(&self, opened: Vec<NewPartition>) -> Result<(), Failure> {
+        let Some(first) = opened.first() else { return Ok(()) };
+        let lane = self.lane(&first.key);
+        let mut seat = lane.enter().await;
+        let guard: StateGuard = seat.guard(&self.store).await?;
+        let commit = Commit {
+            claim: self.claim.clone(),
+            guard,
+            step: None,
+            writes: WriteSet::default(),
+            parked: Vec::new(),
+            settled: Vec::new(),
+            opened,
+            code: None,
+            durability: Durability::Full,
+        };
+        seat.commit(&self.store, commit).await
+    }
+
+    /// The partitions of a feed that were ever opened.
+    pub(crate) async fn known(&self, feed: &FeedName) -> Result<Vec<(PartitionKey, Checkpoint)>, Failure> {
+        let mut partitions = self.store.partitions(&self.claim.processor).await?;
+        partitions.retain(|(key, _)| key.feed == *feed);
+        Ok(partitions)
+    }
+
+    /// Begins to keep a partition's worker in sight. What was counted of an earlier worker goes on.
+    pub(crate) fn watch(&self, key: &PartitionKey, order: Order) -> Partition {
+        let mut partitions = lock(&self.partitions);
+        let monitor = partitions.get(key).map_or_else(|| Arc::new(Monitor::new(Seen::default())), |known| Arc::clone(&known.monitor));
+        monitor.send_modify(|seen| seen.idle = false);
+        let partition = Partition { monitor, orders: watch::Sender::new(order) };
+        partitions.insert(key.clone(), partition.clone());
+        partition
+    }
+
+    /// A feed's partitions are planned and started, or are about to be planned anew.
+    pub(crate) fn set_planned(&self, feed: &FeedName, planned: bool) {
+        lock(&self.planned).insert(feed.clone(), planned);
+    }
+
+    /// Tells every worker something.
+    pub(crate) fn tell(&self, order: impl Fn(&mut Order)) {
+        for partition in lock(&self.partitions).values() {
+            partition.orders.send_modify(&order);
+        }
+    }
+
+    /// Where each partition stands.
+    pub(crate) fn seen(&self) -> Vec<(PartitionKey, Seen)> {
+        let partitions = lock(&self.partitions);
+        partitions.iter().map(|(key, partition)| (key.clone(), partition.monitor.borrow().clone())).collect()
+    }
+
+    /// Whether nothing will happen by itself.
+    pub(crate) fn at_rest(&self) -> bool {
+        lock(&self.planned).values().all(|planned| *planned)
+            && lock(&self.partitions).values().all(|partition| partition.monitor.borrow().at_rest())
+    }
+
+    /// Whether everything went well in this run: nothing stopped and nothing was put aside.
+    pub(crate) fn is_clean(&self) -> bool {
+        lock(&self.partitions).values().all(|partition| {
+            let seen = partition.monitor.borrow();
+            let stopped = |status: Status| matches!(status, Status::Halted | Status::Stalled | Status::Stopped);
+            seen.set_aside == 0 && !seen.checkpoint.as_ref().is_some_and(|checkpoint| stopped(checkpoint.status))
+        })
+    }
+}

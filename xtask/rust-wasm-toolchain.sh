@@ -53,7 +53,7 @@ V=$(cand rustc-web)
 fetch() { ( cd "$PREFIX/work/debs" && rm -f ./*.deb && apt-get download -qq -o APT::Sandbox::User=root "$@" >&2 ); }
 unpack() { # NAME[=VERSION]...: download and unpack without installing
   fetch "$@" || return 1
-  for d in "$PREFIX"/work/debs/*.deb; do dpkg -x "$d" "$PREFIX/root" || return 1; rm "$d"; done
+  for d in "$PREFIX/work/debs/"*.deb; do dpkg -x "$d" "$PREFIX/root" || return 1; rm "$d"; done
 }
 set_v() { V=$1; REL=${V%%+*}; MM=${REL%.*}; say "Debian rustc-web $V"; }
 set_v "$V"

@@ -49,7 +49,7 @@ fn rust() -> Result<Vec<PathBuf>> {
         &scratch
     )
     .dir(&source)
-    .env("RUSTFLAGS", remaps()?)
+    .env("RUSTFLAGS", remaps(&toolchain)?)
     // What cargo sets for this program must not reach the guests' compiler.
     .env_remove("CARGO_TARGET_DIR")
     .env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -111,7 +111,9 @@ impl RustToolchain {
 }
 
 /// Flags that keep this machine's folders out of the components: a panic names its source file.
-fn remaps() -> Result<String> {
+///
+/// They name the compiler's folder too, so that what another compiler built is not taken for its own.
+fn remaps(toolchain: &RustToolchain) -> Result<String> {
     let home = match env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
         None => PathBuf::from(env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?).join(".cargo"),
@@ -119,7 +121,10 @@ fn remaps() -> Result<String> {
     let crates = home.join("registry/src");
     // Each registry has a folder of its own. Of several prefixes that fit, the last one counts.
     let registries = fs::read_dir(&crates).into_iter().flatten().flatten().map(|registry| (registry.path(), "/crates"));
-    let prefixes = [(project::root(), "/tidemill"), (crates.clone(), "/crates")].into_iter().chain(registries);
+    let compiler = toolchain.rustc.as_deref().and_then(|rustc| Path::new(rustc).ancestors().nth(2));
+    let compiler = compiler.map(|folder| (folder.to_owned(), "/rust"));
+    let own = [(project::root(), "/tidemill"), (crates.clone(), "/crates")];
+    let prefixes = own.into_iter().chain(compiler).chain(registries);
     let flags: Vec<String> =
         prefixes.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
     Ok(flags.join(" "))

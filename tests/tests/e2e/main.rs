@@ -1,3 +1,4 @@
 //! One test binary: every test that crosses a crate's border.
 
 mod simulation;
+mod tidy;

@@ -1,0 +1,157 @@
+//! The call: some events of a batch, an instance, and what comes of it.
+
+use std::sync::Arc;
+
+use tidemill_pipeline::{Batch, Call, Cost, Digest, EventRef, Overlay, Processed, Refusal, Rejection, RejectionCause};
+use wasmtime::{Store, component::Func};
+
+use crate::{
+    component::Component,
+    contract::{self, Event, Failed},
+    engine::Inner,
+    host_state::HostState,
+    log_lines::LogLines,
+    processor::Shared,
+    refusal,
+    wasi::Seed,
+};
+
+/// An instance that can be called.
+pub(crate) struct Live {
+    store: Store<HostState>,
+    process: Func,
+}
+
+/// Runs a call to its end on this thread. The instance comes back if it may be entered again.
+pub(crate) fn run(component: &Component, shared: &Shared, kept: Option<Live>, call: Call) -> (Processed, Option<Live>) {
+    let Call { batch, events: range, overlay, fresh: _ } = call;
+    let events: Vec<EventRef<'_>> = batch.events().skip(range.start).take(range.len()).collect();
+    if let Some(refusal) = undeliverable(&events) {
+        return (refused(Some(overlay), refusal), None);
+    }
+    let engine = component.engine();
+    let ticking = engine.ticker.ticking();
+    let payload = events.iter().map(|event| event.data().len()).sum();
+    let fuel = shared.limits.fuel(events.len(), payload);
+
+    let live = match kept {
+        Some(mut live) => begin(&mut live.store, engine, shared, fuel).map(|()| live).map_err(Refusal::Host),
+        None => instantiate(component, shared, fuel),
+    };
+    let mut live = match live {
+        Ok(live) => live,
+        Err(refusal) => return (refused(Some(overlay), refusal), None),
+    };
+    let state = live.store.data_mut();
+    let key = batch.key();
+    state.log.begin(key.feed.as_str(), key.partition.as_str());
+    state.world.begin_call(seed(shared, &batch), occurred_at_us(&events));
+    state.lend(overlay);
+
+    let result = enter(&mut live, &batch, &events);
+    drop(ticking);
+    let left = live.store.get_fuel().unwrap_or(0);
+    let state = live.store.data_mut();
+    state.end_call();
+    let overlay = state.take_back();
+    match result {
+        Ok(Ok(())) => {
+            let memory_bytes = state.room.memory_bytes() as u64;
+            let overlay = overlay.map(|mut overlay| {
+                overlay.settle();
+                overlay
+            });
+            let cost = Cost { fuel: fuel.saturating_sub(left), memory_bytes };
+            (Processed { overlay, result: Ok(cost) }, Some(live))
+        }
+        Ok(Err(failed)) => (refused(overlay, refusal::returned(failed, events.len())), None),
+        Err(error) => (refused(overlay, refusal::ended(&error, state, shared.limits.call_time_max)), None),
+    }
+}
+
+/// A new instance, paid for by the call's fuel and time.
+pub(crate) fn instantiate(component: &Component, shared: &Shared, fuel: u64) -> Result<Live, Refusal> {
+    let engine = component.engine();
+    let log = LogLines::new(shared.name.as_str(), shared.log_level, shared.limits.log_lines_max);
+    let state = HostState::new(
+        &shared.limits,
+        Arc::clone(&shared.config),
+        log,
+        Arc::clone(&engine.ticker),
+        Seed::of(&[component.digest().as_bytes()]),
+    );
+    let mut store = Store::new(&engine.wasmtime, state);
+    store.limiter(|state| &mut state.room);
+    store.set_hostcall_fuel(shared.limits.host_call_bytes_max);
+    begin(&mut store, engine, shared, fuel).map_err(Refusal::Host)?;
+    let instance = component.pre().instantiate(&mut store);
+    let process = instance.and_then(|instance| {
+        instance
+            .get_func(&mut store, component.process())
+            .ok_or_else(|| wasmtime::format_err!("it does not export `handler.process`"))
+    });
+    match process {
+        Ok(process) => Ok(Live { store, process }),
+        Err(error) => Err(refusal::not_instantiated(&error, store.data(), shared.limits.call_time_max)),
+    }
+}
+
+/// Fuel, and the clock, for what comes now.
+fn begin(
+    store: &mut Store<HostState>,
+    engine: &Inner,
+    shared: &Shared,
+    fuel: u64,
+) -> Result<(), tidemill_pipeline::Failure> {
+    let ticks = engine.ticker.ticks_in(shared.limits.call_time_max);
+    store.set_epoch_deadline(ticks);
+    let deadline = engine.ticker.now().saturating_add(ticks);
+    let state = store.data_mut();
+    state.set_deadline(deadline);
+    state.room.forget_refused();
+    store.set_fuel(fuel).map_err(|error| {
+        tidemill_pipeline::Failure::broken(tidemill_pipeline::Stage::Process, format!("fuel could not be set: {error}"))
+    })
+}
+
+fn enter(live: &mut Live, batch: &Batch, events: &[EventRef<'_>]) -> wasmtime::Result<Result<(), Failed>> {
+    let events: Vec<Event<'_>> = events.iter().copied().map(Event::from).collect();
+    let key = batch.key();
+    let batch = contract::Batch { feed: key.feed.as_str(), partition: key.partition.as_str(), events: &events };
+    let process = live.process.typed::<(contract::Batch<'_>,), (Result<(), Failed>,)>(&live.store)?;
+    let (result,) = process.call(&mut live.store, (batch,))?;
+    Ok(result)
+}
+
+fn refused(overlay: Option<Overlay>, refusal: Refusal) -> Processed {
+    let overlay = overlay.map(|mut overlay| {
+        overlay.discard();
+        overlay
+    });
+    Processed { overlay, result: Err(refusal) }
+}
+
+/// The first event that the contract has no place for.
+fn undeliverable(events: &[EventRef<'_>]) -> Option<Refusal> {
+    let (index, fault) = events.iter().enumerate().find_map(|(index, event)| Some((index, event.fault()?)))?;
+    Some(Refusal::Rejected(Rejection {
+        cause: RejectionCause::Undeliverable,
+        index: Some(index),
+        reason: fault.to_owned(),
+        backtrace: None,
+    }))
+}
+
+/// The wall clock of a call: when its last dated event occurred, in microseconds since 1970; 0 without one.
+fn occurred_at_us(events: &[EventRef<'_>]) -> u64 {
+    let last = events.iter().rev().find_map(|event| event.metadata()?.occurred_at_us);
+    last.and_then(|time| u64::try_from(time).ok()).unwrap_or(0)
+}
+
+/// What a call's randomness comes from: the same call gives the same.
+fn seed(shared: &Shared, batch: &Batch) -> Seed {
+    let key = batch.key();
+    let from = batch.from().to_string();
+    let parts = [shared.name.as_str(), key.feed.as_str(), key.partition.as_str(), from.as_str()];
+    Seed::of(&parts.map(|part| *Digest::of(part.as_bytes()).as_bytes()).each_ref().map(|part| part.as_slice()))
+}

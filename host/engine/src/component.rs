@@ -1,0 +1,57 @@
+//! The component: compiled code that fits the contract, ready to be instantiated.
+
+use std::{fmt, sync::Arc};
+
+use tidemill_pipeline::Digest;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+
+use crate::{
+    engine::{Engine, Inner},
+    host_state::HostState,
+};
+
+/// A loaded component. Cheap to clone; its code is unmapped with the last clone.
+#[derive(Clone)]
+pub struct Component(Arc<Loaded>);
+
+struct Loaded {
+    engine: Engine,
+    digest: Digest,
+    pre: InstancePre<HostState>,
+    process: ComponentExportIndex,
+}
+
+impl Component {
+    pub(crate) fn new(
+        engine: Engine,
+        digest: Digest,
+        pre: InstancePre<HostState>,
+        process: ComponentExportIndex,
+    ) -> Self {
+        Self(Arc::new(Loaded { engine, digest, pre, process }))
+    }
+
+    /// The digest of the file that it was loaded from.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    pub(crate) fn engine(&self) -> &Inner {
+        &self.0.engine.0
+    }
+
+    pub(crate) fn pre(&self) -> &InstancePre<HostState> {
+        &self.0.pre
+    }
+
+    pub(crate) fn process(&self) -> &ComponentExportIndex {
+        &self.0.process
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component").field("digest", &self.digest()).finish_non_exhaustive()
+    }
+}

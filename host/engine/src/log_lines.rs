@@ -1,0 +1,111 @@
+//! Log lines: what a component says, bounded, in the host's own log.
+
+use std::fmt;
+
+use crate::contract::Level;
+
+/// The longest line that is kept, in bytes.
+const LINE_BYTES_MAX: usize = 4 * 1024;
+
+/// The lines of one call.
+#[derive(Debug)]
+pub(crate) struct LogLines {
+    processor: String,
+    feed: String,
+    partition: String,
+    level_min: Option<Level>,
+    lines_max: u32,
+    lines: u32,
+}
+
+/// The least level of a component's lines that are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Everything.
+    Trace,
+    /// Debug and above.
+    Debug,
+    /// Info and above.
+    #[default]
+    Info,
+    /// Warnings and errors.
+    Warn,
+    /// Errors only.
+    Error,
+    /// Nothing.
+    Off,
+}
+
+impl LogLevel {
+    fn level(self) -> Option<Level> {
+        match self {
+            Self::Trace => Some(Level::Trace),
+            Self::Debug => Some(Level::Debug),
+            Self::Info => Some(Level::Info),
+            Self::Warn => Some(Level::Warn),
+            Self::Error => Some(Level::Error),
+            Self::Off => None,
+        }
+    }
+}
+
+impl LogLines {
+    pub(crate) fn new(processor: &str, level_min: LogLevel, lines_max: u32) -> Self {
+        Self {
+            processor: processor.to_owned(),
+            feed: String::new(),
+            partition: String::new(),
+            level_min: level_min.level(),
+            lines_max,
+            lines: 0,
+        }
+    }
+
+    /// A call begins, with a share of its own.
+    pub(crate) fn begin(&mut self, feed: &str, partition: &str) {
+        feed.clone_into(&mut self.feed);
+        partition.clone_into(&mut self.partition);
+        self.lines = 0;
+    }
+
+    pub(crate) fn enabled(&self, level: Level) -> bool {
+        self.level_min.is_some_and(|min| level >= min)
+    }
+
+    /// Keeps a line, or cuts it, or drops it with a note.
+    pub(crate) fn write(&mut self, level: Level, line: &str) {
+        if !self.enabled(level) || self.lines > self.lines_max {
+            return;
+        }
+        self.lines += 1;
+        if self.lines > self.lines_max {
+            self.emit(
+                Level::Warn,
+                &format_args!("more than {} log lines in one call; the rest is dropped", self.lines_max),
+            );
+        } else {
+            self.emit(level, &cut(line, LINE_BYTES_MAX));
+        }
+    }
+
+    fn emit(&self, level: Level, line: &dyn fmt::Display) {
+        let Self { processor, feed, partition, .. } = self;
+        macro_rules! emit {
+            ($level:ident) => {
+                tracing::event!(target: "guest", tracing::Level::$level, processor, feed, partition, "{line}")
+            };
+        }
+        match level {
+            Level::Trace => emit!(TRACE),
+            Level::Debug => emit!(DEBUG),
+            Level::Info => emit!(INFO),
+            Level::Warn => emit!(WARN),
+            Level::Error => emit!(ERROR),
+        }
+    }
+}
+
+/// At most so many bytes of a text, whole characters only.
+pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
+}

@@ -1,0 +1,114 @@
+//! The processor: a component with a name and a configuration, as the worker calls it.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use tidemill_pipeline::{Call, Code, Digest, Failure, Instances, Processed, Processor, ProcessorName, Refusal, Stage};
+use tokio::sync::oneshot;
+
+use crate::{
+    call::{self, Live},
+    component::Component,
+    limits::Limits,
+    log_lines::LogLevel,
+};
+
+/// What a processor is, beside its component.
+#[derive(Clone, Debug)]
+pub struct ProcessorSettings {
+    /// Its name in the configuration.
+    pub name: ProcessorName,
+    /// What the component may read, ordered by name.
+    pub config: Vec<(String, String)>,
+    /// The digest of that, for the lineage.
+    pub config_digest: Digest,
+    /// What a call may use.
+    pub limits: Limits,
+    /// How long an instance lives.
+    pub instances: Instances,
+    /// The least level of the component's log lines that are kept.
+    pub log_level: LogLevel,
+}
+
+/// What all calls of a processor share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: ProcessorName,
+    pub(crate) config: Arc<[(String, String)]>,
+    pub(crate) limits: Limits,
+    pub(crate) log_level: LogLevel,
+}
+
+/// A component, ready to be called. Without a call it holds no thread, and no instance unless instances are reused.
+pub struct ComponentProcessor {
+    component: Component,
+    shared: Arc<Shared>,
+    code: Code,
+    kept: Option<Live>,
+    committed: bool,
+    /// The call that runs, or whose future was dropped.
+    running: Option<oneshot::Receiver<Done>>,
+}
+
+type Done = (Processed, Option<Live>);
+
+impl ComponentProcessor {
+    pub(crate) fn new(component: Component, settings: ProcessorSettings) -> Self {
+        let ProcessorSettings { name, mut config, config_digest, limits, instances, log_level } = settings;
+        config.sort();
+        let code = Code { component: component.digest(), config: config_digest, instances };
+        let shared = Arc::new(Shared { name, config: config.into(), limits, log_level });
+        Self { component, shared, code, kept: None, committed: false, running: None }
+    }
+}
+
+impl Processor for ComponentProcessor {
+    async fn process(&mut self, call: Call) -> Processed {
+        if let Some(dropped) = self.running.take() {
+            // Its instance and its writes are nobody's; only the thread that it holds matters.
+            drop(dropped.await);
+        }
+        let kept = self.kept.take().filter(|_| self.committed && !call.fresh);
+        self.committed = false;
+        let (component, shared) = (self.component.clone(), Arc::clone(&self.shared));
+        let reuse = self.code.instances == Instances::Reuse;
+        let (sender, receiver) = oneshot::channel();
+        self.component.engine().pool.run(move || {
+            let done = catch_unwind(AssertUnwindSafe(|| call::run(&component, &shared, kept, call)));
+            let (processed, live) = done.unwrap_or_else(|_| (lost(), None));
+            // Nobody may listen any more: then the call was for nothing, as the port says.
+            drop(sender.send((processed, live.filter(|_| reuse))));
+        });
+        let running = self.running.insert(receiver);
+        let Ok((processed, live)) = running.await else {
+            self.running = None;
+            return lost();
+        };
+        self.running = None;
+        self.kept = live;
+        processed
+    }
+
+    fn committed(&mut self) {
+        self.committed = self.kept.is_some();
+    }
+
+    fn code(&self) -> Code {
+        self.code.clone()
+    }
+}
+
+impl std::fmt::Debug for ComponentProcessor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ComponentProcessor").field("code", &self.code).finish_non_exhaustive()
+    }
+}
+
+/// The host panicked. The overlay went with the call.
+fn lost() -> Processed {
+    let failure = Failure::broken(Stage::Process, "the host panicked while the component ran")
+        .hint("this is a bug of Tidemill: please report it with the log");
+    Processed { overlay: None, result: Err(Refusal::Host(failure)) }
+}

@@ -1,0 +1,114 @@
+//! Guests: components written as core modules by hand, with the contract's metadata, as compilers leave them.
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// What every guest has: memory, an allocator that only goes forward, and names for the imports.
+const SHELL: &str = r#"
+  (import "tidemill:processor/state@0.1.0" "get" (func $get (param i32 i32 i32)))
+  (import "tidemill:processor/state@0.1.0" "get-many" (func $get-many (param i32 i32 i32)))
+  (import "tidemill:processor/state@0.1.0" "scan" (func $scan (param i32 i32 i32 i32 i32 i32 i32)))
+  (import "tidemill:processor/state@0.1.0" "put" (func $put (param i32 i32 i32 i32 i32)))
+  (import "tidemill:processor/state@0.1.0" "delete" (func $delete (param i32 i32)))
+  (import "tidemill:processor/state@0.1.0" "apply" (func $apply (param i32 i32)))
+  (import "tidemill:processor/config@0.1.0" "get" (func $config-get (param i32 i32 i32)))
+  (import "tidemill:processor/config@0.1.0" "get-all" (func $config-get-all (param i32)))
+  (import "tidemill:processor/log@0.1.0" "enabled" (func $log-enabled (param i32) (result i32)))
+  (import "tidemill:processor/log@0.1.0" "write" (func $log (param i32 i32 i32)))
+  (memory (export "memory") 16)
+  (global $top (mut i32) (i32.const 65536))
+  (func $alloc (param $align i32) (param $size i32) (result i32) (local $at i32)
+    (global.set $top (i32.and
+      (i32.sub (i32.add (global.get $top) (local.get $align)) (i32.const 1))
+      (i32.sub (i32.const 0) (local.get $align))))
+    (local.set $at (global.get $top))
+    (global.set $top (i32.add (global.get $top) (local.get $size)))
+    (block $enough
+      (br_if $enough (i32.le_u (global.get $top) (i32.mul (memory.size) (i32.const 65536))))
+      (if (i32.eq (i32.const -1) (memory.grow (i32.add (i32.const 1)
+            (i32.shr_u (i32.sub (global.get $top) (i32.mul (memory.size) (i32.const 65536))) (i32.const 16)))))
+        (then (unreachable))))
+    (local.get $at))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (call $alloc (local.get 2) (local.get 3)))
+  (func $done (export "cabi_post_tidemill:processor/handler@0.1.0#process") (param i32)
+    (global.set $top (i32.const 65536)))
+"#;
+
+/// Where guests return their result; data of their own lies below.
+pub const OK: &str = "(i32.const 32768)";
+
+/// A core module whose `process` has this body, with `more` beside it. The parameters are `$feed`, `$feed-len`,
+/// `$partition`, `$partition-len`, `$events` and `$count`.
+pub fn core(body: &str, more: &str) -> Vec<u8> {
+    core_with(body, more, "tidemill:processor/processor@0.1.0", &[])
+}
+
+/// The same for another world, with packages of WIT text that are not the contract's.
+pub fn core_with(body: &str, more: &str, world: &str, packages: &[&str]) -> Vec<u8> {
+    let text = format!(
+        r#"(module {SHELL}
+          {more}
+          (func $process (export "tidemill:processor/handler@0.1.0#process")
+            (param $feed i32) (param $feed-len i32) (param $partition i32) (param $partition-len i32)
+            (param $events i32) (param $count i32) (result i32)
+            (local $i i32) (local $j i32) (local $event i32) (local $n i64)
+            {body}))"#
+    );
+    let text = text.replacen("(module", "(module (@name \"guest\")", 1);
+    embed(imports_first(&text), world, packages)
+}
+
+/// WAT wants imports before everything else; `more` may bring some.
+fn imports_first(text: &str) -> String {
+    let mut imports = Vec::new();
+    let mut rest = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("(import") { imports.push(line) } else { rest.push(line) }
+    }
+    rest.join("\n").replacen("(@name \"guest\")", &format!("(@name \"guest\")\n{}", imports.join("\n")), 1)
+}
+
+fn embed(text: String, world: &str, packages: &[&str]) -> Vec<u8> {
+    let mut module = wat::parse_str(text).unwrap();
+    let mut resolve = Resolve::default();
+    let (main, _) = resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+    for (number, package) in packages.iter().enumerate() {
+        resolve.push_str(format!("{number}.wit"), package).unwrap();
+    }
+    let world = resolve.select_world(&[main], Some(world)).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    module
+}
+
+/// The component of a core module.
+pub fn component(core: &[u8]) -> Vec<u8> {
+    ComponentEncoder::default().validate(true).module(core).unwrap().encode().unwrap()
+}
+
+/// A component whose `process` has this body.
+pub fn process(body: &str) -> Vec<u8> {
+    component(&core(body, ""))
+}
+
+/// Puts each event's payload under the event's `key`, else under `k`.
+pub fn keeper() -> Vec<u8> {
+    process(
+        r#"
+        (i32.store8 (i32.const 1024) (i32.const 107))
+        (block $end (loop $next
+          (br_if $end (i32.ge_u (local.get $i) (local.get $count)))
+          (local.set $event (i32.add (local.get $events) (i32.mul (local.get $i) (i32.const 72))))
+          (if (i32.load8_u offset=44 (local.get $event))
+            (then (call $put
+              (i32.load offset=48 (local.get $event)) (i32.load offset=52 (local.get $event))
+              (i32.load8_u (local.get $event))
+              (i32.load offset=4 (local.get $event)) (i32.load offset=8 (local.get $event))))
+            (else (call $put (i32.const 1024) (i32.const 1)
+              (i32.load8_u (local.get $event))
+              (i32.load offset=4 (local.get $event)) (i32.load offset=8 (local.get $event)))))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br $next)))
+        (i32.const 32768)"#,
+    )
+}

@@ -1,7 +1,7 @@
 //! The commands: one module each.
 
 mod check;
-//mod feed_serve;
+mod feed_serve;
 
 use std::future::Future;
 
@@ -21,7 +21,7 @@ pub fn execute(args: Args, _progress: Progress) -> anyhow::Result<Exit> {
     let config = args.config;
     match args.command {
         Command::Check => check::execute(&config),
-        Command::Feed(FeedCommand::Serve(_)) => not_built("serve"),
+        Command::Feed(FeedCommand::Serve(args)) => block_on(feed_serve::execute(args)),
         Command::Run(_) => not_built("run"),
         Command::Demo(_) => not_built("demo"),
         Command::Inspect(_) => not_built("inspect"),

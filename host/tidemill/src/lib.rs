@@ -13,4 +13,4 @@ pub mod config;
 pub mod exit;
 pub mod logging;
 pub mod output;
-//pub mod serve;
+pub mod serve;

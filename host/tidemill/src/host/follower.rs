@@ -40,6 +40,7 @@ impl Follower {
     /// Follows until told to stop. Returns the failure if another host took the processor.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) -> Option<Failure> {
         let mut listings = self.feed.subscribe();
+        listings.mark_changed();
         let mut backoff = Backoff::new(wiring::retry_policy());
         loop {
             let listing = tokio::select! {
@@ -113,6 +114,7 @@ impl Follower {
         let plan = plan(listed, &known.collect(), &start);
         let opened = plan.open.iter().map(|(partition, start)| self.new_partition(partition, start.clone()));
         self.running.open(opened.collect()).await?;
+        self.running.settle_finished(&self.feed.name);
         for partition in plan.run {
             if !started.contains(&partition) {
                 let closed = listed.iter().any(|listed| listed.id == partition && listed.closed);

@@ -50,6 +50,12 @@ impl FeedListing {
         self.asked.notify_one();
     }
 
+    /// Whether the feed cannot be discovered for a reason that will not pass by itself.
+    pub(crate) fn is_broken(&self) -> bool {
+        let broken = |failure: &Failure| failure.kind != FailureKind::Unavailable;
+        self.listing.borrow().trouble.as_ref().is_some_and(broken)
+    }
+
     /// Discovers, and again at intervals and when asked, for as long as it is polled.
     pub(crate) async fn run(&self) {
         let mut backoff = Backoff::new(self.retry);

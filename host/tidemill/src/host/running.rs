@@ -7,7 +7,7 @@ use std::{
 
 use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Order, PartitionKey, Seen, StateGuard,
-    StateSpace, Status, WriteSet,
+    StateSpace, Status, Step, WriteSet,
 };
 use tokio::sync::watch;
 
@@ -33,6 +33,14 @@ pub(crate) struct Running {
 pub(crate) struct Partition {
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) orders: watch::Sender<Order>,
+    /// Finished, and its children are planned.
+    done: bool,
+}
+
+impl Partition {
+    fn at_rest(&self) -> bool {
+        self.done || self.monitor.borrow().at_rest()
+    }
 }
 
 /// A lock that is only ever held for a few instructions.
@@ -118,9 +126,17 @@ impl Running {
         let mut partitions = lock(&self.partitions);
         let monitor = partitions.get(key).map_or_else(|| Arc::new(Monitor::new(Seen::default())), |known| Arc::clone(&known.monitor));
         monitor.send_modify(|seen| seen.idle = false);
-        let partition = Partition { monitor, orders: watch::Sender::new(order) };
+        let partition = Partition { monitor, orders: watch::Sender::new(order), done: false };
         partitions.insert(key.clone(), partition.clone());
         partition
+    }
+
+    /// A feed's finished partitions are at rest: what follows them is planned.
+    pub(crate) fn settle_finished(&self, feed: &FeedName) {
+        for (key, partition) in lock(&self.partitions).iter_mut() {
+            let finished = |checkpoint: &Checkpoint| checkpoint.status == Status::Finished;
+            partition.done |= key.feed == *feed && partition.monitor.borrow().checkpoint.as_ref().is_some_and(finished);
+        }
     }
 
     /// A feed's partitions are planned and started, or are about to be planned anew.
@@ -135,6 +151,14 @@ impl Running {
         }
     }
 
+    /// Tells the workers of some partitions something.
+    pub(crate) fn tell_partitions(&self, keys: impl Iterator<Item = PartitionKey>, order: impl Fn(&mut Order)) {
+        let partitions = lock(&self.partitions);
+        for partition in keys.filter_map(|key| partitions.get(&key)) {
+            partition.orders.send_modify(&order);
+        }
+    }
+
     /// Where each partition stands.
     pub(crate) fn seen(&self) -> Vec<(PartitionKey, Seen)> {
         let partitions = lock(&self.partitions);
@@ -144,7 +168,36 @@ impl Running {
     /// Whether nothing will happen by itself.
     pub(crate) fn at_rest(&self) -> bool {
         lock(&self.planned).values().all(|planned| *planned)
-            && lock(&self.partitions).values().all(|partition| partition.monitor.borrow().at_rest())
+            && lock(&self.partitions).values().all(Partition::at_rest)
+    }
+
+    /// Whether it is at rest but for feeds of this kind, whose partitions are not planned.
+    pub(crate) fn waits_only_for(&self, kind: impl Fn(&FeedName) -> bool) -> bool {
+        lock(&self.planned).iter().all(|(feed, planned)| *planned || kind(feed))
+            && lock(&self.partitions).values().all(Partition::at_rest)
+    }
+
+    /// Lets the partitions that stopped over an event or a slow call try again: there is a new component.
+    pub(crate) async fn resume_stopped(&self) -> Result<(), Failure> {
+        for (key, checkpoint) in self.store.partitions(&self.claim.processor).await? {
+            if !matches!(checkpoint.status, Status::Halted | Status::Stalled) {
+                continue;
+            }
+            let lane = self.lane(&key);
+            let mut seat = lane.enter().await;
+            let guard = seat.guard(&self.store).await?;
+            let step = Step {
+                key,
+                from_generation: checkpoint.generation,
+                to: None,
+                events: 0,
+                status: Status::Running,
+                error: None,
+            };
+            let commit = Commit { durability: Durability::Full, ..Commit::of_step(self.claim.clone(), guard, step) };
+            seat.commit(&self.store, commit).await?;
+        }
+        Ok(())
     }
 
     /// Whether everything went well in this run: nothing stopped and nothing was put aside.

@@ -1,0 +1,212 @@
+//! The host: runs the processors of a configuration. It owns every task and every thread.
+//!
+//! ```text
+//!   Host ──▶ listing (one a feed): which partitions does it have?
+//!     │
+//!     ├────▶ runner (one a processor): claim, component, reloads, requests
+//!     │         └──▶ follower (one a feed): starts over when the partitions change
+//!     │                 └──▶ worker (one a partition): the straight line
+//!     │
+//!     └────▶ watcher (files), desk (requests in the database)
+//! ```
+
+mod components;
+mod desk;
+mod follower;
+mod listing;
+mod requests;
+mod runner;
+mod running;
+mod watcher;
+mod wiring;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tidemill_pipeline::{FeedName, PartitionKey, ProcessorId, ProcessorName, Seen};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::timeout,
+};
+
+pub(crate) use self::wiring::{Feed, Store, Wiring, open_feed};
+use self::{
+    components::Components,
+    desk::Desk,
+    listing::FeedListing,
+    runner::{Runner, RunnerState},
+    watcher::Watcher,
+};
+use crate::config::Config;
+
+/// The version of every processor's state: rebuilding beside the live one is not there yet.
+pub(crate) const STATE_VERSION: u32 = 1;
+
+/// How a host is started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HostOptions {
+    /// Feeds whose cursors are taken over although their address changed.
+    pub(crate) accept_feed_change: AcceptFeedChange,
+    /// Calls of components at the same time; none takes one a core.
+    pub(crate) threads: Option<usize>,
+}
+
+/// Which feeds may have changed their address.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum AcceptFeedChange {
+    /// None.
+    #[default]
+    None,
+    /// These.
+    Feeds(Vec<FeedName>),
+    /// All.
+    All,
+}
+
+impl AcceptFeedChange {
+    pub(crate) fn accepts(&self, feed: &FeedName) -> bool {
+        match self {
+            Self::None => false,
+            Self::Feeds(feeds) => feeds.contains(feed),
+            Self::All => true,
+        }
+    }
+}
+
+/// A host that runs.
+pub(crate) struct Host {
+    wiring: Arc<Wiring>,
+    states: BTreeMap<ProcessorName, watch::Receiver<RunnerState>>,
+    listings: Vec<Arc<FeedListing>>,
+    runners: JoinSet<()>,
+    /// What runs beside the runners and is simply dropped at the end.
+    others: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    _watcher: Watcher,
+}
+
+impl Host {
+    /// Takes the data directory and starts everything.
+    ///
+    /// # Errors
+    /// When the data directory is taken or unusable, or a feed's settings cannot be used. A component that does
+    /// not load is no error: its processor waits for another file.
+    pub(crate) async fn start(config: &Config, options: HostOptions) -> anyhow::Result<Self> {
+        let data = config.data.clone();
+        let wiring = tokio::task::spawn_blocking(move || Wiring::open(&data, options)).await??;
+        let wiring = Arc::new(wiring);
+        let components = Arc::new(Components::new(&config.data, Arc::clone(&wiring)).context("the components' directory cannot be made")?);
+        let mut listings = BTreeMap::new();
+        for (name, feed) in &config.feeds {
+            if config.processors.values().any(|processor| processor.feeds.contains(name)) {
+                let listing = FeedListing::new(name.clone(), open_feed(name, feed)?, feed.discovery_interval, wiring::retry_policy());
+                listings.insert(name, Arc::new(listing));
+            }
+        }
+        let files = config.processors.values().map(|processor| processor.component.as_path());
+        let watcher = Watcher::start(files)?;
+        let stop = watch::Sender::new(false);
+        let (mut runners, mut others, mut states, mut desk) = (JoinSet::new(), JoinSet::new(), BTreeMap::new(), Desk::new(Arc::clone(&wiring)));
+        for (name, processor) in &config.processors {
+            let state = watch::Sender::new(RunnerState::default());
+            states.insert(name.clone(), state.subscribe());
+            let (requests, inbox) = mpsc::channel(1);
+            desk.serve(name.clone(), requests);
+            let feeds = processor.feeds.iter().filter_map(|feed| {
+                Some((Arc::clone(listings.get(feed)?), config.feeds.get(feed)?.clone()))
+            });
+            let runner = Runner {
+                id: ProcessorId { name: name.clone(), version: STATE_VERSION },
+                config: processor.clone(),
+                feeds: feeds.collect(),
+                wiring: Arc::clone(&wiring),
+                components: Arc::clone(&components),
+                files: watcher.subscribe(),
+                requests: inbox,
+                stop: stop.subscribe(),
+                state,
+            };
+            runners.spawn(runner.run());
+        }
+        let listings: Vec<_> = listings.into_values().collect();
+        for listing in &listings {
+            let listing = Arc::clone(listing);
+            others.spawn(async move { listing.run().await });
+        }
+        others.spawn(desk.run());
+        Ok(Self { wiring, states, listings, runners, others, stop, _watcher: watcher })
+    }
+
+    /// Where each partition stands, by processor.
+    pub(crate) fn seen(&self) -> Vec<(ProcessorName, PartitionKey, Seen)> {
+        let of = |(name, state): (&ProcessorName, &watch::Receiver<RunnerState>)| match &*state.borrow() {
+            RunnerState::Running(running) => running.seen().into_iter().map(|(key, seen)| (name.clone(), key, seen)).collect(),
+            RunnerState::Loading | RunnerState::Unloadable(_) | RunnerState::Ended(_) => Vec::new(),
+        };
+        self.states.iter().flat_map(of).collect()
+    }
+
+    /// Whether nothing will happen by itself any more; and if so, whether everything went well in this run.
+    pub(crate) fn at_rest(&self) -> Option<bool> {
+        let mut clean = true;
+        for state in self.states.values() {
+            match &*state.borrow() {
+                RunnerState::Loading => return None,
+                RunnerState::Running(running) if !running.at_rest() => {
+                    // A feed that cannot be discovered for a reason that will not pass keeps nobody waiting.
+                    let broken = |feed: &FeedName| self.listings.iter().any(|listing| listing.name == *feed && listing.is_broken());
+                    if !running.waits_only_for(broken) {
+                        return None;
+                    }
+                    clean = false;
+                }
+                RunnerState::Running(running) => clean &= running.is_clean(),
+                RunnerState::Unloadable(_) | RunnerState::Ended(_) => clean = false,
+            }
+        }
+        Some(clean)
+    }
+
+    /// Waits until every processor has ended by itself: all were taken by other hosts, or there is none.
+    pub(crate) async fn ended(&mut self) {
+        while let Some(result) = self.runners.join_next().await {
+            report(result);
+        }
+    }
+
+    /// Stops: every worker ends after its batch; past the deadline they are dropped, which loses nothing that
+    /// was committed.
+    pub(crate) async fn stop(mut self, deadline: Duration) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        let all = async {
+            while let Some(result) = self.runners.join_next().await {
+                report(result);
+            }
+        };
+        if timeout(deadline, all).await.is_err() {
+            tracing::warn!(?deadline, "a batch did not end in time; it is dropped and will be done again");
+        }
+        self.runners.shutdown().await;
+        self.others.shutdown().await;
+        let wiring = Arc::clone(&self.wiring);
+        tokio::task::spawn_blocking(move || wiring.store.close()).await??;
+        Ok(())
+    }
+}
+
+fn report(result: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "a runner ended as it never should: this is a bug of Tidemill");
+    }
+}
+
+/// Makes the data directory, for its owner alone.
+fn make_data_directory(data: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("the data directory {} cannot be made", data.display()))
+}

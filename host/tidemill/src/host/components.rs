@@ -1,0 +1,107 @@
+//! Component files: read, loaded, and kept, so that a host whose file went bad runs the last good one.
+
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tidemill_pipeline::{Claim, Digest};
+use tokio::task::spawn_blocking;
+
+use super::wiring::{Component, Wiring};
+use crate::config::ProcessorConfig;
+
+/// Loads the component files of processors.
+#[derive(Debug)]
+pub(crate) struct Components {
+    /// Where accepted files are kept, each under its digest.
+    directory: PathBuf,
+    wiring: Arc<Wiring>,
+}
+
+/// A component and how it came to be the one that runs.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) component: Component,
+    /// Whether it is another one than the last that was accepted.
+    pub(crate) new: bool,
+    /// Why the configured file was not taken, if the last accepted one runs in its place.
+    pub(crate) instead: Option<anyhow::Error>,
+}
+
+impl Components {
+    pub(crate) fn new(data: &Path, wiring: Arc<Wiring>) -> io::Result<Self> {
+        let directory = data.join("components");
+        fs::create_dir_all(&directory)?;
+        Ok(Self { directory, wiring })
+    }
+
+    /// The component of a processor at its start: its file, or else the last one that was accepted.
+    pub(crate) async fn at_start(&self, claim: &Claim, config: &ProcessorConfig) -> anyhow::Result<Loaded> {
+        let accepted = self.wiring.store.accepted_component(&claim.processor).await?;
+        let file = config.component.clone();
+        match self.load(file, config).await {
+            Ok((component, bytes)) => {
+                self.accept(claim, component.digest(), bytes).await?;
+                Ok(Loaded { new: accepted != Some(component.digest()), component, instead: None })
+            }
+            Err(error) => {
+                let Some(digest) = accepted else { return Err(error) };
+                let Ok((component, _)) = self.load(self.path(digest), config).await else { return Err(error) };
+                Ok(Loaded { component, new: false, instead: Some(error) })
+            }
+        }
+    }
+
+    /// The component of a processor now, if its file is another one than `running`.
+    pub(crate) async fn if_changed(&self, claim: &Claim, config: &ProcessorConfig, running: Digest) -> anyhow::Result<Option<Component>> {
+        let (path, bytes_max) = (config.component.clone(), config.limits.component_bytes_max);
+        let bytes = spawn_blocking(move || read(&path, bytes_max)).await??;
+        if Digest::of(&bytes) == running {
+            return Ok(None);
+        }
+        let (component, bytes) = self.load(config.component.clone(), config).await?;
+        self.accept(claim, component.digest(), bytes).await?;
+        Ok(Some(component))
+    }
+
+    async fn load(&self, path: PathBuf, config: &ProcessorConfig) -> anyhow::Result<(Component, Vec<u8>)> {
+        let (wiring, config) = (Arc::clone(&self.wiring), config.clone());
+        let load = move || {
+            let bytes = read(&path, config.limits.component_bytes_max)?;
+            let component = wiring.load(&bytes, &config)?;
+            Ok((component, bytes))
+        };
+        spawn_blocking(load).await?
+    }
+
+    fn path(&self, digest: Digest) -> PathBuf {
+        self.directory.join(format!("{digest}.wasm"))
+    }
+
+    /// Keeps an accepted file, then its name in the store, so that the name never points to nothing.
+    async fn accept(&self, claim: &Claim, digest: Digest, bytes: Vec<u8>) -> anyhow::Result<()> {
+        let (directory, path) = (self.directory.clone(), self.path(digest));
+        let keep = move || -> io::Result<()> {
+            if !path.exists() {
+                let mut temporary = tempfile::NamedTempFile::new_in(&directory)?;
+                temporary.write_all(&bytes)?;
+                temporary.as_file().sync_all()?;
+                temporary.persist(&path)?;
+            }
+            Ok(())
+        };
+        spawn_blocking(keep).await??;
+        Ok(self.wiring.store.accept_component(claim, digest).await?)
+    }
+}
+
+/// A component's file; no more of it than it may have, and one byte.
+fn read(path: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let result = fs::File::open(path).and_then(|file| file.take(bytes_max as u64 + 1).read_to_end(&mut bytes));
+    result.map_err(|error| anyhow::anyhow!("the component {} cannot be read: {error}", path.display()))?;
+    Ok(bytes)
+}

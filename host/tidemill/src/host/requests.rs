@@ -1,0 +1,63 @@
+//! Requests of operators, executed in the processor's lanes, between two batches.
+
+use tidemill_pipeline::{Failure, FailureKind, retry_parked};
+use tidemill_store::{Outcome, Request, RequestKind};
+
+use super::running::Running;
+
+/// Executes a request. If that fails it stays in the database, and the desk comes with it again.
+pub(super) async fn execute(running: &Running, request: Request) {
+    let (processor, what) = (&running.claim.processor.name, request.kind.as_str().to_owned());
+    let result = match &request.kind {
+        RequestKind::ParkedRetry { numbers } => retry(running, &request, numbers).await,
+        _ => in_lanes(running, &request).await,
+    };
+    match result {
+        Ok(outcome) => tracing::info!(%processor, what, ?outcome, "a request was executed"),
+        // It was answered or taken back in between: there is nothing to do.
+        Err(failure) if failure.kind == FailureKind::Fenced => {}
+        Err(failure) => tracing::warn!(%processor, what, cause = %failure.cause, "a request could not be executed"),
+    }
+}
+
+/// In every lane at once: nothing of the processor runs meanwhile.
+async fn in_lanes(running: &Running, request: &Request) -> Result<Outcome, Failure> {
+    let lanes = running.lanes();
+    let mut seats = Vec::with_capacity(lanes.len());
+    for lane in &lanes {
+        seats.push(lane.enter().await);
+    }
+    let outcome = running.store.execute(&running.claim, request.id).await;
+    for seat in &mut seats {
+        seat.forget();
+    }
+    outcome
+}
+
+/// Each parked event is given to the component alone and settled in a commit of its own. After a crash the
+/// request is executed again, and finds those that were settled gone.
+async fn retry(running: &Running, request: &Request, numbers: &[i64]) -> Result<Outcome, Failure> {
+    let (mut applied, mut refused) = (0, Vec::new());
+    for number in numbers {
+        let parked = running.store.parked(*number).await?;
+        let Some(parked) = parked.filter(|parked| parked.processor == running.claim.processor) else { continue };
+        let lane = running.lane(&parked.event.id.key);
+        let mut seat = lane.enter().await;
+        match retry_parked(&mut seat, &running.store, &parked.event, running.config.limits.writes).await {
+            Ok(commit) => {
+                seat.commit(&running.store, commit).await?;
+                applied += 1;
+            }
+            Err(failure) if matches!(failure.kind, FailureKind::Fenced | FailureKind::Superseded) => return Err(failure),
+            Err(failure) => refused.push(format!("{number} stays parked: {}", failure.cause)),
+        }
+    }
+    let outcome = if refused.is_empty() {
+        Outcome::Done(format!("{applied} applied"))
+    } else {
+        let hint = "give the processor a component that can apply it, or `tidemill parked drop` it".to_owned();
+        Outcome::Refused { reason: format!("{applied} applied; {}", refused.join("; ")), hint: Some(hint) }
+    };
+    running.store.answer(request.id, outcome.clone()).await?;
+    Ok(outcome)
+}

@@ -29,9 +29,12 @@ pub struct Seen {
 
 impl Seen {
     /// Whether nothing will happen by itself: the feed has no more, or the partition does not run.
+    /// Not when it is finished: then its children begin.
     #[must_use]
     pub fn at_rest(&self) -> bool {
-        let stopped = |checkpoint: &Checkpoint| !matches!(checkpoint.status, Status::Starting | Status::Running);
+        let stopped = |checkpoint: &Checkpoint| {
+            matches!(checkpoint.status, Status::Paused | Status::Halted | Status::Stalled | Status::Stopped)
+        };
         self.idle || self.checkpoint.as_ref().is_some_and(stopped)
     }
 }

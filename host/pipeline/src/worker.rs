@@ -192,7 +192,11 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
     /// Does what the kind of a failure asks for. Returns how the worker ends, if it does.
     async fn cope(&mut self, failure: Failure, error: Option<Box<LastError>>) -> Option<Exit> {
         let status = match failure.kind {
-            FailureKind::Moved => return Some(Exit::Moved(failure)),
+            FailureKind::Moved => {
+                // Not at rest: what comes next is somebody else's to find out.
+                self.monitor.send_modify(|seen| seen.idle = false);
+                return Some(Exit::Moved(failure));
+            }
             FailureKind::Superseded => return Some(Exit::Superseded(failure)),
             FailureKind::Unavailable | FailureKind::Fenced => {
                 self.wait(failure).await;

@@ -1,7 +1,9 @@
 //! The configuration: what `tidemill.toml` says, checked and resolved.
 
+mod bounds;
 mod feed;
 mod kinds;
+mod names;
 mod problem;
 mod processor;
 mod reference;
@@ -19,16 +21,18 @@ use std::{
 use tidemill_pipeline::{FeedName, ProcessorName};
 use toml::{Spanned, de::DeTable};
 
-pub use feed::{FeedConfig, FeedUrl, Protocol, RequestHeaders, feed_name};
+pub use bounds::FeedBounds;
+pub use feed::{FeedConfig, FeedUrl, Protocol, RequestHeaders};
 pub use kinds::SecretSource;
+pub use names::{feed_name, processor_name};
 pub use problem::{ConfigError, Problem};
-pub use processor::{Limits, ProcessorConfig, Start, StateLayout, processor_name};
+pub use processor::{Limits, ProcessorConfig, Start, StateLayout};
 pub use reference::reference;
 pub use values::ComponentConfig;
 
 use self::{
-    feed::name_problem,
     kinds::File,
+    names::name_problem,
     problem::{Problems, did_you_mean, one_of},
     section::{Reading, Section},
 };
@@ -104,7 +108,7 @@ impl Config {
 /// The settings of the host itself.
 fn read_host(section: &mut Section<'_>) -> PathBuf {
     let doc = "The directory of the database, the code cache and the lock. Whoever can write to it controls what runs.";
-    section.setting("data", File, "\"data\"", doc)
+    section.setting("data", &File, "\"data\"", doc)
 }
 
 fn read<'a>(document: &'a Spanned<DeTable<'a>>, reading: Reading<'a>) -> Config {

@@ -69,7 +69,7 @@ pub async fn serve(
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        served = server.into_future() => served,
+        ended = server.into_future() => ended,
         () = overdue => Ok(()),
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use tidemill_pipeline::FeedName;
 use toml::Spanned;
 use url::Url;
 
 use super::{
     SecretSource,
-    kinds::{Choice, Count, File, Headers, Secret, Size, Time, Words, is_token},
+    bounds::FeedBounds,
+    kinds::{Choice, Count, File, Headers, Secret, Time, Words, is_token},
     section::Section,
     url::FeedUrl as UrlKind,
 };
@@ -36,24 +36,8 @@ pub struct FeedConfig {
     pub poll_interval: Duration,
     /// The wait between two discoveries.
     pub discovery_interval: Duration,
-    /// The longest line.
-    pub line_bytes_max: usize,
-    /// The longest page. A longer one is cut at its last checkpoint.
-    pub page_bytes_max: usize,
-    /// The most bytes of the headers of an answer.
-    pub header_bytes_max: usize,
-    /// The most bytes of a partition that wait for the component.
-    pub fetch_ahead_bytes: usize,
-    /// From the request to the first byte of the answer, connecting included.
-    pub time_to_first_byte: Duration,
-    /// Between two bytes of an answer.
-    pub idle_time: Duration,
-    /// The least bytes per second of an answer, on average over `idle_time`.
-    pub bytes_per_second_min: usize,
-    /// How many times its size on the wire an answer may have after decompression.
-    pub decompression_ratio_max: u64,
-    /// How many redirects within the same origin are followed.
-    pub redirects_max: u64,
+    /// What reading it may take.
+    pub bounds: FeedBounds,
 }
 
 /// Where a feed is.
@@ -86,9 +70,6 @@ impl fmt::Debug for RequestHeaders {
     }
 }
 
-const MIB: u64 = 1024 * 1024;
-const SECOND: Duration = Duration::from_secs(1);
-
 impl FeedConfig {
     /// Declares, reads and checks the settings.
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
@@ -100,15 +81,14 @@ impl FeedConfig {
     }
 
     fn settings(section: &mut Section<'_>) -> Option<Self> {
-        let ten_minutes = 600 * SECOND;
         let url = section.required(
             "url",
-            UrlKind,
+            &UrlKind,
             "The publisher, or an NDJSON file. For FeedAPI: the address that answers discovery.",
         );
         let protocol = section.setting(
             "protocol",
-            Choice(&[
+            &Choice(&[
                 ("auto", Protocol::Auto),
                 ("zeroeventhub", Protocol::ZeroEventHub),
                 ("feedapi", Protocol::FeedApi),
@@ -118,86 +98,38 @@ impl FeedConfig {
         );
         let partitions = section.optional(
             "partitions",
-            Count(1..=32_768),
+            &Count(1..=32_768),
             "How many partitions the publisher has. ZeroEventHub only: it has no discovery.",
         );
         let page_size = section.setting(
             "page-size",
-            Count(1..=1_000_000),
+            &Count(1..=1_000_000),
             "1_000",
             "A hint to the publisher: how many events to send at once.",
         );
-        let event_headers = section.setting("event-headers", Words("header names"), "[]", "ZeroEventHub's `headers`: which headers of the events to ask for; `[\"_all\"]` for all. They cost time: ask for what the component reads.");
+        let event_headers = section.setting("event-headers", &Words("header names"), "[]", "ZeroEventHub's `headers`: which headers of the events to ask for; `[\"_all\"]` for all. They cost time: ask for what the component reads.");
         let request_headers = section.setting(
             "request-headers",
-            Headers,
+            &Headers,
             "{}",
             "Headers of every request, in the clear: for a token use `bearer-token`.",
         );
-        let bearer_token = section.optional("bearer-token", Secret, "Where the token for `Authorization: Bearer` comes from. A file is read again when the publisher answers 401 or 403.");
+        let bearer_token = section.optional("bearer-token", &Secret, "Where the token for `Authorization: Bearer` comes from. A file is read again when the publisher answers 401 or 403.");
         let ca_file =
-            section.optional("ca-file", File, "Certificates (PEM) to trust for this feed instead of the system's.");
+            section.optional("ca-file", &File, "Certificates (PEM) to trust for this feed instead of the system's.");
         let poll_interval = section.setting(
             "poll-interval",
-            Time(Duration::from_millis(1)..=3600 * SECOND),
+            &Time(Duration::from_millis(1)..=Duration::from_hours(1)),
             "\"1s\"",
             "How long to wait after a page without events.",
         );
         let discovery_interval = section.setting(
             "discovery-interval",
-            Time(Duration::from_millis(100)..=86_400 * SECOND),
+            &Time(Duration::from_millis(100)..=Duration::from_hours(24)),
             "\"1m\"",
             "How long to wait between two discoveries (FeedAPI).",
         );
-        let line_bytes_max = section.setting(
-            "line-bytes-max",
-            Size(1024..=256 * MIB),
-            "\"1MiB\"",
-            "The longest line. A longer one stops the partition; nothing is lost.",
-        );
-        let page_bytes_max = section.setting(
-            "page-bytes-max",
-            Size(64 * 1024..=4096 * MIB),
-            "\"64MiB\"",
-            "The longest page, after decompression. A longer one is cut at its last checkpoint.",
-        );
-        let header_bytes_max = section.setting(
-            "header-bytes-max",
-            Size(1024..=MIB),
-            "\"64KiB\"",
-            "The most bytes of the headers of an answer.",
-        );
-        let fetch_ahead_bytes = section.setting(
-            "fetch-ahead-bytes",
-            Size(64 * 1024..=1024 * MIB),
-            "\"4MiB\"",
-            "How much of each partition may wait in memory for the component.",
-        );
-        let time_to_first_byte = section.setting(
-            "time-to-first-byte",
-            Time(Duration::from_millis(10)..=ten_minutes),
-            "\"30s\"",
-            "From the request to the first byte of the answer, connecting included.",
-        );
-        let idle_time = section.setting(
-            "idle-time",
-            Time(Duration::from_millis(10)..=ten_minutes),
-            "\"30s\"",
-            "The longest silence within an answer.",
-        );
-        let bytes_per_second_min = section.setting("bytes-per-second-min", Size(0..=MIB), "128", "The least rate of an answer, on average over `idle-time`: a publisher that trickles is asked again. 0 for none.");
-        let decompression_ratio_max = section.setting(
-            "decompression-ratio-max",
-            Count(1..=10_000),
-            "200",
-            "How many times its size on the wire an answer may grow, past its first MiB. Repetitive events reach 30.",
-        );
-        let redirects_max = section.setting(
-            "redirects-max",
-            Count(0..=10),
-            "3",
-            "How many redirects to follow. They must stay within the same origin: credentials never leave it.",
-        );
+        let bounds = FeedBounds::read(section);
         Some(Self {
             url: url?,
             protocol,
@@ -209,15 +141,7 @@ impl FeedConfig {
             ca_file,
             poll_interval,
             discovery_interval,
-            line_bytes_max,
-            page_bytes_max,
-            header_bytes_max,
-            fetch_ahead_bytes,
-            time_to_first_byte,
-            idle_time,
-            bytes_per_second_min,
-            decompression_ratio_max,
-            redirects_max,
+            bounds,
         })
     }
 
@@ -259,16 +183,9 @@ impl FeedConfig {
                 "keep one of them",
             );
         }
-        if self.line_bytes_max > self.page_bytes_max {
-            section.problem(
-                section.place_of("line-bytes-max"),
-                "`line-bytes-max` is larger than `page-bytes-max`",
-                "a page must have room for a line: raise `page-bytes-max`",
-            );
-        }
     }
 
-    /// Its identity for the checkpoints of a feed with this configuration is a matter of the source; this is its name for people.
+    /// Where it is, for people.
     #[must_use]
     pub fn address(&self) -> String {
         match &self.url {
@@ -301,26 +218,4 @@ fn header_names(section: &Section<'_>, names: Vec<Spanned<String>>) -> Vec<Strin
         }
     }
     names.into_iter().map(Spanned::into_inner).collect()
-}
-
-/// A feed's or a processor's name, if it is one.
-pub(super) fn name_problem(name: &str) -> Option<&'static str> {
-    let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let first = name.bytes().next().is_some_and(letters);
-    let rest = name.bytes().all(|byte| letters(byte) || byte == b'_' || byte == b'-');
-    if first && rest && name.len() <= FEED_NAME_BYTES_MAX {
-        None
-    } else {
-        Some("a name has 1 to 63 characters of `a-z`, `0-9`, `_` and `-`, and begins with a letter or a digit")
-    }
-}
-
-const FEED_NAME_BYTES_MAX: usize = 63;
-
-/// A name from the command line or the file.
-///
-/// # Errors
-/// What a name must look like.
-pub fn feed_name(name: &str) -> Result<FeedName, &'static str> {
-    name_problem(name).map_or_else(|| Ok(FeedName::new(name)), Err)
 }

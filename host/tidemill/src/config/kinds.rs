@@ -49,7 +49,12 @@ impl Kind for Size {
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<usize> {
         let bytes = match value.get_ref() {
             DeValue::String(text) => text.parse::<ByteSize>().ok().map(|size| size.as_u64()),
-            number => whole(number),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => whole(value.get_ref()),
         };
         match bytes.filter(|bytes| self.0.contains(bytes)).and_then(|bytes| usize::try_from(bytes).ok()) {
             Some(bytes) => Some(bytes),

@@ -56,7 +56,10 @@ impl fmt::Display for ConfigError {
 
 /// Where problems are gathered while the file is read. Reading goes on after each, so that all are found at once.
 #[derive(Debug, Default)]
-pub(super) struct Problems(RefCell<Vec<(Range<usize>, String, Option<String>)>>);
+pub(super) struct Problems(RefCell<Vec<Noted>>);
+
+/// Where in the text, what is wrong, and a hint.
+type Noted = (Range<usize>, String, Option<String>);
 
 impl Problems {
     pub(super) fn add(&self, span: Range<usize>, message: impl Into<String>, hint: impl Into<Option<String>>) {

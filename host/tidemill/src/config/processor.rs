@@ -2,11 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use tidemill_pipeline::{BatchBounds, Durability, FeedName, Instances, ProcessorName, RejectPolicy, WriteBounds};
+use tidemill_pipeline::{BatchBounds, Durability, FeedName, Instances, RejectPolicy, WriteBounds};
 use toml::Spanned;
+use tracing::Level;
 
 use super::{
-    feed::name_problem,
     kinds::{Choice, Count, File, Size, Time, Words},
     section::Section,
     values::ComponentConfig,
@@ -31,6 +31,8 @@ pub struct ProcessorConfig {
     pub durability: Durability,
     /// How large a batch may be.
     pub batch: BatchBounds,
+    /// The least level of the component's log lines that are kept.
+    pub log_level: Level,
     /// What the component may read.
     pub config: ComponentConfig,
     /// What the component may use.
@@ -62,8 +64,12 @@ pub struct Limits {
     pub memory_bytes_max: usize,
     /// Wall time of a call, host calls included.
     pub call_time: Duration,
-    /// Fuel that a call may use for each event, beside a fixed amount.
+    /// Fuel that every call may use, the start of its instance included.
+    pub fuel_per_call: u64,
+    /// Fuel that each event adds.
     pub fuel_per_event: u64,
+    /// Fuel that each byte of a payload adds.
+    pub fuel_per_byte: u64,
     /// What a batch may write.
     pub writes: WriteBounds,
     /// The size of the component's file.
@@ -78,33 +84,39 @@ impl ProcessorConfig {
     pub(super) fn read(section: &mut Section<'_>) -> (Option<Self>, Vec<Spanned<String>>) {
         let component = section.required(
             "component",
-            File,
+            &File,
             "The WebAssembly component. When the file changes, it is reloaded between two batches.",
         );
-        let feeds = section.required("feeds", Words("feed names"), "The feeds that it reads; at least one.");
-        let start = section.setting("start", Choice(&[("first", Start::First), ("last", Start::Last)]), "\"first\"", "Where to begin at the first start: `first` reads the whole feed, `last` from about now. Later starts go on from the cursor.");
+        let feeds = section.required("feeds", &Words("feed names"), "The feeds that it reads; at least one.");
+        let start = section.setting("start", &Choice(&[("first", Start::First), ("last", Start::Last)]), "\"first\"", "Where to begin at the first start: `first` reads the whole feed, `last` from about now. Later starts go on from the cursor.");
         let on_reject = section.setting(
             "on-reject",
-            Choice(&[("halt", RejectPolicy::Halt), ("park", RejectPolicy::Park), ("skip", RejectPolicy::Skip)]),
+            &Choice(&[("halt", RejectPolicy::Halt), ("park", RejectPolicy::Park), ("skip", RejectPolicy::Skip)]),
             "\"halt\"",
             "What happens to an event that the component cannot apply: stop the partition, put the event aside, or leave it out.",
         );
         let state = section.setting(
             "state",
-            Choice(&[("shared", StateLayout::Shared), ("partitioned", StateLayout::Partitioned)]),
+            &Choice(&[("shared", StateLayout::Shared), ("partitioned", StateLayout::Partitioned)]),
             "\"shared\"",
             "`shared`: one key space, one batch at a time. `partitioned`: a key space for each partition, batches in parallel.",
         );
         let instances = section.setting(
             "instances",
-            Choice(&[("fresh", Instances::Fresh), ("reuse", Instances::Reuse)]),
+            &Choice(&[("fresh", Instances::Fresh), ("reuse", Instances::Reuse)]),
             "\"fresh\"",
             "`reuse` keeps an instance from batch to batch: for components that are slow to start.",
         );
-        let durability = section.setting("durability", Choice(&[("normal", Durability::Normal), ("full", Durability::Full)]), "\"normal\"", "`full` waits for the disk at every commit. `normal` may lose the last commits at a power cut, state and cursor together, and reads them again.");
-        let events_max = section.setting("batch-events", Count(1..=100_000), "1_000", "The most events in one call.");
+        let durability = section.setting("durability", &Choice(&[("normal", Durability::Normal), ("full", Durability::Full)]), "\"normal\"", "`full` waits for the disk at every commit. `normal` may lose the last commits at a power cut, state and cursor together, and reads them again.");
+        let events_max = section.setting("batch-events", &Count(1..=100_000), "1_000", "The most events in one call.");
         let bytes_max =
-            section.setting("batch-bytes", Size(KIB..=256 * MIB), "\"1MiB\"", "The most bytes of events in one call.");
+            section.setting("batch-bytes", &Size(KIB..=256 * MIB), "\"1MiB\"", "The most bytes of events in one call.");
+        let log_level = section.setting(
+            "log-level",
+            &Choice(&[("trace", Level::TRACE), ("debug", Level::DEBUG), ("info", Level::INFO), ("warn", Level::WARN), ("error", Level::ERROR)]),
+            "\"info\"",
+            "The least level of the component's own log lines that are kept. It may ask, so this is part of its configuration, unlike `--log-level`.",
+        );
         let config = ComponentConfig::read(section);
         let limits = section.table("limits").map(|mut limits| {
             let read = Limits::read(&mut limits);
@@ -124,6 +136,7 @@ impl ProcessorConfig {
             instances,
             durability,
             batch,
+            log_level,
             config,
             limits,
         });
@@ -137,32 +150,29 @@ impl Limits {
         let key_bytes_max = WriteBounds::default().key_bytes_max;
         let memory_bytes_max = section.setting(
             "memory",
-            Size(MIB..=4096 * MIB),
+            &Size(MIB..=4096 * MIB),
             "\"64MiB\"",
             "The linear memory of an instance. Big runtimes (Python, JavaScript) want 128MiB or more.",
         );
-        let call_time = section.setting("call-time", Time(Duration::from_millis(10)..=Duration::from_secs(600)), "\"5s\"", "The longest wall time of one call, host calls included. Three times past it on fresh instances stops the partition as `stalled`.");
-        let fuel_per_event = section.setting("fuel-per-event", Count(1_000..=1_000_000_000_000), "10_000_000", "Fuel (about one unit an instruction, host calls charged) that a call may use for each event, beside a fixed amount for the call and for each byte.");
+        let call_time = section.setting("call-time", &Time(Duration::from_millis(10)..=Duration::from_mins(10)), "\"5s\"", "The longest wall time of one call, host calls included. Three times past it on fresh instances stops the partition as `stalled`.");
+        let fuel = || Count(1..=1_000_000_000_000);
+        let fuel_per_call = section.setting("fuel-per-call", &fuel(), "1_000_000_000", "Fuel that every call may use, the start of its instance included: about one unit an instruction, host calls cost more.");
+        let fuel_per_event =
+            section.setting("fuel-per-event", &fuel(), "10_000_000", "Fuel that each event of a call adds.");
+        let fuel_per_byte =
+            section.setting("fuel-per-byte", &fuel(), "1_000", "Fuel that each byte of an event's payload adds.");
         let rows_max =
-            section.setting("write-rows", Count(1..=10_000_000), "100_000", "The most keys that a batch may write.");
+            section.setting("write-rows", &Count(1..=10_000_000), "100_000", "The most keys that a batch may write.");
         let bytes_max = section.setting(
             "write-bytes",
-            Size(KIB..=1024 * MIB),
+            &Size(KIB..=1024 * MIB),
             "\"16MiB\"",
             "The most bytes of keys and values that a batch may write.",
         );
         let component_bytes_max =
-            section.setting("component-size", Size(KIB..=512 * MIB), "\"64MiB\"", "The largest file of a component.");
+            section.setting("component-size", &Size(KIB..=512 * MIB), "\"64MiB\"", "The largest file of a component.");
         let writes =
             WriteBounds { rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX), bytes_max, key_bytes_max };
-        Self { memory_bytes_max, call_time, fuel_per_event, writes, component_bytes_max }
+        Self { memory_bytes_max, call_time, fuel_per_call, fuel_per_event, fuel_per_byte, writes, component_bytes_max }
     }
-}
-
-/// A name from the command line or the file.
-///
-/// # Errors
-/// What a name must look like.
-pub fn processor_name(name: &str) -> Result<ProcessorName, &'static str> {
-    name_problem(name).map_or_else(|| Ok(ProcessorName::new(name)), Err)
 }

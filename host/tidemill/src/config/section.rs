@@ -73,8 +73,8 @@ impl<'a> Section<'a> {
     }
 
     /// A setting that must be there.
-    pub(super) fn required<K: Kind>(&mut self, name: &'static str, kind: K, doc: &'static str) -> Option<K::Out> {
-        self.declare(name, &kind, None, true, doc);
+    pub(super) fn required<K: Kind>(&mut self, name: &'static str, kind: &K, doc: &'static str) -> Option<K::Out> {
+        self.declare(name, kind, None, true, doc);
         let Some((_, value)) = self.entry(name) else {
             let hint = format!("add `{name} = …`: {}", kind.expects());
             self.reading.problems.add(self.span.clone(), format!("{} has no `{name}`", self.title()), hint);
@@ -84,8 +84,8 @@ impl<'a> Section<'a> {
     }
 
     /// A setting that may be left out.
-    pub(super) fn optional<K: Kind>(&mut self, name: &'static str, kind: K, doc: &'static str) -> Option<K::Out> {
-        self.declare(name, &kind, None, false, doc);
+    pub(super) fn optional<K: Kind>(&mut self, name: &'static str, kind: &K, doc: &'static str) -> Option<K::Out> {
+        self.declare(name, kind, None, false, doc);
         let (_, value) = self.entry(name)?;
         kind.read(name, value, self.reading)
     }
@@ -94,11 +94,11 @@ impl<'a> Section<'a> {
     pub(super) fn setting<K: Kind>(
         &mut self,
         name: &'static str,
-        kind: K,
+        kind: &K,
         default: &'static str,
         doc: &'static str,
     ) -> K::Out {
-        self.declare(name, &kind, Some(default), false, doc);
+        self.declare(name, kind, Some(default), false, doc);
         if let Some((_, value)) = self.entry(name)
             && let Some(read) = kind.read(name, value, self.reading)
         {

@@ -47,7 +47,7 @@ impl Kind for FeedUrl {
 }
 
 fn guess(text: &str) -> Option<String> {
-    if text.ends_with(".ndjson") || text.ends_with(".jsonl") {
+    if [".ndjson", ".jsonl"].iter().any(|end| text.ends_with(end)) {
         Some(format!("for a file write \"file:{text}\""))
     } else if !text.contains("://") {
         Some(format!("did you mean \"http://{text}\"?"))

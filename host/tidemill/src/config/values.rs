@@ -41,7 +41,7 @@ impl ComponentConfig {
         let mut config = Self::default();
         let mut problems = Vec::new();
         for (key, value) in section.entries("config", "[processors.NAME.config]") {
-            config.add(key.get_ref().to_string(), key.span(), value, &mut problems);
+            config.add(key.get_ref(), key.span(), value, &mut problems);
         }
         for (span, message, hint) in problems {
             section.problem(span, message, hint);
@@ -52,16 +52,16 @@ impl ComponentConfig {
         config
     }
 
-    fn add(&mut self, name: String, key: Range<usize>, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Wrong>) {
+    fn add(&mut self, name: &str, key: Range<usize>, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Wrong>) {
         if let Some(table) = value.get_ref().as_table() {
             for (inner, value) in table {
-                self.add(format!("{name}.{}", inner.get_ref()), inner.span(), value, problems);
+                self.add(&format!("{name}.{}", inner.get_ref()), inner.span(), value, problems);
             }
             return;
         }
         match text(value.get_ref()) {
             Some(text) => {
-                if self.0.insert(name.clone(), text).is_some() {
+                if self.0.insert(name.to_owned(), text).is_some() {
                     problems.push((
                         key,
                         format!("`{name}` stands in `config` twice"),

@@ -166,10 +166,10 @@ mod tests {
 
     #[test]
     fn a_line_longer_than_what_is_read_at_once_comes_whole() {
-        let long = "x".repeat(1_000);
-        let (_file, log) = file(&format!("{long}\nshort\n"));
+        let large = "x".repeat(1_000);
+        let (_file, log) = file(&format!("{large}\nshort\n"));
         let lines = log.read(Position::default(), 7).unwrap();
-        assert_eq!(texts(&lines)[0], (long.as_str(), "1001:1".to_owned()));
+        assert_eq!(texts(&lines)[0], (large.as_str(), "1001:1".to_owned()));
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Page {
         };
         match self.dialect {
             Dialect::ZeroEventHub => {
-                piece.extend_from_slice(format!("{{\"partition\":{},\"data\":", part.partition).as_bytes())
+                piece.extend_from_slice(format!("{{\"partition\":{},\"data\":", part.partition).as_bytes());
             }
             Dialect::FeedApi => piece.extend_from_slice(b"{\"data\":"),
         }

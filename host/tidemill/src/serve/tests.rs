@@ -1,6 +1,6 @@
 //! The publisher over real HTTP.
 
-use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -68,7 +68,8 @@ impl Published {
 }
 
 fn event(number: u64) -> String {
-    format!("{{\"n\":{number},\"user\":\"u{}\",\"text\":\"{}\"}}\n", number % 17, "x".repeat(number as usize % 50))
+    let text = "x".repeat(usize::try_from(number % 50).unwrap());
+    format!("{{\"n\":{number},\"user\":\"u{}\",\"text\":\"{text}\"}}\n", number % 17)
 }
 
 /// What a reader of one partition has seen, and where it is.
@@ -159,9 +160,11 @@ async fn one_request_may_ask_for_several_partitions() {
     feed.append_events(0..300);
     let mut readers: BTreeMap<u64, Reader> = (0..4).map(|partition| (partition, Reader::default())).collect();
     loop {
-        let cursors: String =
-            readers.iter().map(|(partition, reader)| format!("&cursor{partition}={}", reader.cursor())).collect();
-        let lines = feed.lines(&format!("/feed?n=4&pagesizehint=40{cursors}")).await;
+        let mut path = "/feed?n=4&pagesizehint=40".to_owned();
+        for (partition, reader) in &readers {
+            write!(path, "&cursor{partition}={}", reader.cursor()).unwrap();
+        }
+        let lines = feed.lines(&path).await;
         assert!(lines.iter().filter(|line| line["cursor"].is_null()).count() <= 40);
         let mut moved = false;
         for (partition, reader) in &mut readers {
@@ -256,8 +259,8 @@ async fn generated_events_are_published_like_those_of_a_file() {
     let address = listener.local_addr().unwrap();
     let log = Arc::new(Generated::new(1, 100));
     log.publish(10_000);
-    let served = Arc::clone(&log);
-    let server = tokio::spawn(async move { serve(listener, served, keyed(2), std::future::pending()).await });
+    let publish = Arc::clone(&log);
+    let server = tokio::spawn(async move { serve(listener, publish, keyed(2), std::future::pending()).await });
     let file = tempfile::NamedTempFile::new().unwrap();
     let feed = Published { address, file, stop: None, server };
     let mut totals = BTreeMap::new();
@@ -289,8 +292,9 @@ async fn an_answer_that_nobody_takes_is_not_made() {
     let address = listener.local_addr().unwrap();
     let log = Arc::new(Counted { inner: Generated::new(1, 100), read: std::sync::atomic::AtomicUsize::new(0) });
     log.inner.publish(10_000_000);
-    let served = Arc::clone(&log);
-    let server = tokio::spawn(async move { serve(listener, served, Options::default(), std::future::pending()).await });
+    let publish = Arc::clone(&log);
+    let server =
+        tokio::spawn(async move { serve(listener, publish, Options::default(), std::future::pending()).await });
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(b"GET /feed?n=1&cursor0=_first&pagesizehint=1000000 HTTP/1.0\r\n\r\n").await.unwrap();
     // Wait until reading the log has come to rest: two looks, far apart for a loopback, see the same.

@@ -1,0 +1,69 @@
+//! The program as a shell sees it: exit codes, and what goes to which stream.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+fn tidemill(directory: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    command.current_dir(directory).args(arguments).env_remove("TIDEMILL_CONFIG").env_remove("TIDEMILL_LOG");
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_wrong_configuration_is_reported_on_standard_error_with_exit_code_2() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("tidemill.toml"), "dta = 1\n[feeds.a]\nurl = 7\n").unwrap();
+    let output = tidemill(directory.path(), &["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stdout), "");
+    let errors = text(&output.stderr);
+    assert!(errors.contains("tidemill.toml:1:1: unknown setting `dta`"), "{errors}");
+    assert!(errors.contains("tidemill.toml:3:7: `url` must be"), "{errors}");
+}
+
+#[test]
+fn wrong_usage_has_exit_code_2() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("tidemill.toml"), "").unwrap();
+    for arguments in [&["rum"][..], &["check", "--log-level", "loud"], &["check", "--config", "nowhere.toml"], &[]] {
+        let output = tidemill(directory.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_fails_has_exit_code_1_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = tidemill(directory.path(), &["feed", "serve", "missing.ndjson"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("error: missing.ndjson cannot be published: "), "{output:?}");
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let feeds: String =
+        (0..3_000).map(|feed| format!("[feeds.f{feed}]\nurl = \"http://localhost/{feed}\"\n")).collect();
+    fs::write(directory.path().join("tidemill.toml"), feeds).unwrap();
+    let shell = format!("set -o pipefail; {} check | head -n 1", env!("CARGO_BIN_EXE_tidemill"));
+    let output = Command::new("bash").args(["-c", &shell]).current_dir(directory.path()).output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+}
+
+#[test]
+fn logs_are_plain_text_without_colours_when_nobody_looks() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("tidemill.toml"), "").unwrap();
+    let output = tidemill(directory.path(), &["check", "--log-level", "trace"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(!text(&output.stderr).contains('\u{1b}'));
+}

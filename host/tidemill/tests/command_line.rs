@@ -1,6 +1,7 @@
 //! The program as a shell sees it: exit codes, and what goes to which stream.
 
 use std::{
+    fmt::Write as _,
     fs,
     path::Path,
     process::{Command, Output},
@@ -9,11 +10,11 @@ use std::{
 fn tidemill(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
     command.current_dir(directory).args(arguments).env_remove("TIDEMILL_CONFIG").env_remove("TIDEMILL_LOG");
-    command.output().unwrap()
+    command.output().expect("the program starts")
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+    std::str::from_utf8(bytes).expect("the program writes UTF-8")
 }
 
 #[test]
@@ -51,8 +52,10 @@ fn what_fails_has_exit_code_1_and_says_why() {
 #[test]
 fn a_reader_that_has_had_enough_is_no_error() {
     let directory = tempfile::tempdir().unwrap();
-    let feeds: String =
-        (0..3_000).map(|feed| format!("[feeds.f{feed}]\nurl = \"http://localhost/{feed}\"\n")).collect();
+    let mut feeds = String::new();
+    for feed in 0..3_000 {
+        writeln!(feeds, "[feeds.f{feed}]\nurl = \"http://localhost/{feed}\"").unwrap();
+    }
     fs::write(directory.path().join("tidemill.toml"), feeds).unwrap();
     let shell = format!("set -o pipefail; {} check | head -n 1", env!("CARGO_BIN_EXE_tidemill"));
     let output = Command::new("bash").args(["-c", &shell]).current_dir(directory.path()).output().unwrap();

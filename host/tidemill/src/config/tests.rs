@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -147,4 +149,28 @@ fn the_reference_is_in_step_with_the_declarations() {
         written == reference(),
         "docs/configuration.md is out of step: write it with `UPDATE=1 cargo test -p tidemill`"
     );
+}
+
+proptest! {
+    /// Whatever stands in the file: it is a configuration, or every problem has a place within it.
+    #[test]
+    fn no_text_is_too_wrong_to_be_reported(
+        full: bool, cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, "\\PC{0,3}|[\\[\\]{}=\",.\n#0-9]{0,6}"), 1..6),
+    ) {
+        let text = if full { include_str!("tests/full.toml") } else { include_str!("tests/wrong.toml") };
+        let mut chars: Vec<char> = text.chars().collect();
+        for (at, length, instead) in cuts {
+            let at = at.index(chars.len() + 1);
+            let end = (at + length).min(chars.len());
+            chars.splice(at..end, instead.chars());
+        }
+        let text: String = chars.into_iter().collect();
+        if let Err(error) = parse(&text) {
+            prop_assert!(!error.problems.is_empty());
+            for problem in error.problems {
+                let (line, column) = problem.place.expect("a text that was read has places");
+                prop_assert!(column > 0 && (1..=text.matches('\n').count() + 1).contains(&line), "{problem:?}");
+            }
+        }
+    }
 }

@@ -90,6 +90,11 @@ pub(crate) fn instantiate(component: &Component, shared: &Shared, fuel: u64) -> 
             .get_func(&mut store, component.process())
             .ok_or_else(|| wasmtime::format_err!("it does not export `handler.process`"))
     });
+    let process = process.and_then(|process| {
+        process.typed::<(contract::Batch<'_>,), (Result<(), Failed>,)>(&store)?;
+        Ok(process)
+    });
+    store.data_mut().end_call();
     match process {
         Ok(process) => Ok(Live { store, process }),
         Err(error) => Err(refusal::not_instantiated(&error, store.data(), shared.limits.call_time_max)),

@@ -1,11 +1,15 @@
 //! The component: compiled code that fits the contract, ready to be instantiated.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use tidemill_pipeline::Digest;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use crate::{
+    describe::Description,
     engine::{Engine, Inner},
     host_state::HostState,
 };
@@ -19,6 +23,17 @@ struct Loaded {
     digest: Digest,
     pre: InstancePre<HostState>,
     process: ComponentExportIndex,
+    description: Description,
+}
+
+/// A component that may be gone.
+#[derive(Default)]
+pub(crate) struct WeakComponent(Weak<Loaded>);
+
+impl WeakComponent {
+    pub(crate) fn get(&self) -> Option<Component> {
+        self.0.upgrade().map(Component)
+    }
 }
 
 impl Component {
@@ -27,14 +42,25 @@ impl Component {
         digest: Digest,
         pre: InstancePre<HostState>,
         process: ComponentExportIndex,
+        description: Description,
     ) -> Self {
-        Self(Arc::new(Loaded { engine, digest, pre, process }))
+        Self(Arc::new(Loaded { engine, digest, pre, process, description }))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakComponent {
+        WeakComponent(Arc::downgrade(&self.0))
     }
 
     /// The digest of the file that it was loaded from.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.0.digest
+    }
+
+    /// What it is, in words.
+    #[must_use]
+    pub fn describe(&self) -> &Description {
+        &self.0.description
     }
 
     pub(crate) fn engine(&self) -> &Inner {

@@ -17,7 +17,7 @@ use crate::{
     grants,
     host_state::HostState,
     limits::Limits,
-    load::{self, LoadError},
+    load::{self, LoadError, Loaded},
     pool::Pool,
     processor::{ComponentProcessor, ProcessorSettings},
     ticker::Ticker,
@@ -69,6 +69,7 @@ pub(crate) struct Inner {
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) cache: Cache,
+    pub(crate) loaded: Loaded,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -93,7 +94,8 @@ impl Engine {
         let (ticker, thread) =
             Ticker::start(wasmtime.clone(), settings.tick).map_err(io("the engine's clock could not be started"))?;
         threads.push(thread);
-        Ok(Self(Arc::new(Inner { settings, wasmtime, linker, ticker, pool, cache, threads: Mutex::new(threads) })))
+        let (loaded, threads) = (Loaded::default(), Mutex::new(threads));
+        Ok(Self(Arc::new(Inner { settings, wasmtime, linker, ticker, pool, cache, loaded, threads })))
     }
 
     /// Loads a component from the bytes of its file: checks it, compiles it or finds it in the cache, and tries once

@@ -14,9 +14,11 @@
 
 mod cache;
 mod call;
+mod check;
 mod compile;
 mod component;
 mod contract;
+mod describe;
 mod engine;
 mod fuel;
 mod grants;
@@ -32,8 +34,10 @@ mod ticker;
 mod wasi;
 
 pub use cache::CodeHashes;
-pub use compile::Compiler;
+pub use check::{Kind, Misfit};
+pub use compile::{Compiler, CompilerCommand, compile_child};
 pub use component::Component;
+pub use describe::Description;
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use limits::Limits;
 pub use load::LoadError;

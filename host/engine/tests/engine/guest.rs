@@ -35,8 +35,37 @@ const SHELL: &str = r#"
     (global.set $top (i32.const 65536)))
 "#;
 
-/// Where guests return their result; data of their own lies below.
+/// A body's end that returns ok.
 pub const OK: &str = "(i32.const 32768)";
+
+/// A body's end that returns `retry` with a reason that lies in memory.
+pub fn retry(after_ms: u64, reason: (u32, usize)) -> String {
+    format!(
+        "(i32.store8 (i32.const 32768) (i32.const 1)) (i32.store8 (i32.const 32776) (i32.const 0))
+        (i64.store (i32.const 32784) (i64.const {after_ms}))
+        (i32.store (i32.const 32792) (i32.const {})) (i32.store (i32.const 32796) (i32.const {})) (i32.const 32768)",
+        reason.0, reason.1
+    )
+}
+
+/// A body's end that returns `reject`.
+pub fn reject(index: u32, reason: (u32, usize)) -> String {
+    format!(
+        "(i32.store8 (i32.const 32768) (i32.const 1)) (i32.store8 (i32.const 32776) (i32.const 1))
+        (i32.store (i32.const 32784) (i32.const {index}))
+        (i32.store (i32.const 32788) (i32.const {})) (i32.store (i32.const 32792) (i32.const {})) (i32.const 32768)",
+        reason.0, reason.1
+    )
+}
+
+/// A body's end that returns `halt`.
+pub fn halt(reason: (u32, usize)) -> String {
+    format!(
+        "(i32.store8 (i32.const 32768) (i32.const 1)) (i32.store8 (i32.const 32776) (i32.const 2))
+        (i32.store (i32.const 32784) (i32.const {})) (i32.store (i32.const 32788) (i32.const {})) (i32.const 32768)",
+        reason.0, reason.1
+    )
+}
 
 /// A core module whose `process` has this body, with `more` beside it. The parameters are `$feed`, `$feed-len`,
 /// `$partition`, `$partition-len`, `$events` and `$count`.

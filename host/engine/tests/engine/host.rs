@@ -10,8 +10,9 @@ use std::{
     time::Duration,
 };
 
+use tempfile::TempDir;
 use tidemill_engine::{
-    CodeHashes, Compiler, Component, ComponentProcessor, Engine, EngineSettings, Limits, LogLevel, ProcessorSettings,
+    CodeHashes, Compiler, ComponentProcessor, Engine, EngineSettings, Limits, LoadError, LogLevel, ProcessorSettings,
 };
 use tidemill_pipeline::{
     Batch, Call, Cost, Cursor, Digest, Event, Failure, FeedName, Instances, Metadata, Overlay, PartitionId,
@@ -42,13 +43,16 @@ pub fn settings(dir: &std::path::Path) -> EngineSettings {
     }
 }
 
-pub fn engine() -> Engine {
+/// An engine, and the directory that it keeps code in.
+pub fn engine() -> (Engine, TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    Engine::new(settings(dir.path())).unwrap()
+    (Engine::new(settings(dir.path())).unwrap(), dir)
 }
 
-pub fn load(file: &[u8]) -> Component {
-    engine().load(file, &Limits::default()).unwrap()
+/// Why a file is not loaded.
+pub fn load_error(file: &[u8], limits: &Limits) -> LoadError {
+    let (engine, _dir) = engine();
+    engine.load(file, limits).expect_err("it is not loaded")
 }
 
 /// A processor over a state in memory.
@@ -57,6 +61,7 @@ pub struct Host {
     pub state: BTreeMap<String, Value>,
     pub bounds: WriteBounds,
     pub broken: bool,
+    _dir: TempDir,
 }
 
 pub fn processor_settings() -> ProcessorSettings {
@@ -76,16 +81,16 @@ impl Host {
     }
 
     pub fn with(file: &[u8], change: impl FnOnce(&mut ProcessorSettings)) -> Self {
-        let engine = engine();
+        let (engine, dir) = engine();
         let mut settings = processor_settings();
         change(&mut settings);
         let component = engine.load(file, &Limits::default()).unwrap();
         let processor = engine.processor(&component, settings);
-        Self { processor, state: BTreeMap::new(), bounds: WriteBounds::default(), broken: false }
+        Self { processor, state: BTreeMap::new(), bounds: WriteBounds::default(), broken: false, _dir: dir }
     }
 
     pub fn call(&mut self, events: &[&str]) -> Processed {
-        self.process(batch(events.iter().map(|event| (*event, Metadata::default()))), false)
+        self.process(self::events(events), false)
     }
 
     pub fn process(&mut self, batch: Batch, fresh: bool) -> Processed {
@@ -129,6 +134,18 @@ impl Host {
             Value::Bytes(_) => None,
         }
     }
+}
+
+/// A call over no state.
+pub fn call(processor: &mut ComponentProcessor, batch: Batch) -> Processed {
+    let overlay = Overlay::new(Box::new(Fixed { state: BTreeMap::new(), broken: false }), WriteBounds::default());
+    let events = 0..batch.len();
+    block_on(processor.process(Call { batch: Arc::new(batch), events, overlay, fresh: false }))
+}
+
+/// A batch of events without metadata.
+pub fn events(events: &[&str]) -> Batch {
+    batch(events.iter().map(|event| (*event, Metadata::default())))
 }
 
 pub fn batch<'a>(events: impl IntoIterator<Item = (&'a str, Metadata)>) -> Batch {

@@ -3,4 +3,9 @@
 
 mod guest;
 mod host;
+mod hostile;
+mod instances;
+mod loading;
 mod process;
+mod refusals;
+mod virtual_wasi;

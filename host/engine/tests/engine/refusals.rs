@@ -1,0 +1,82 @@
+//! How a call that does not go well is told.
+
+use std::time::Duration;
+
+use tidemill_pipeline::{FailureKind, REASON_BYTES_MAX, Refusal, RejectionCause};
+
+use crate::{
+    guest::{self, component, core, halt, reject, retry},
+    host::Host,
+};
+
+const WHY: &str = r#"(data (i32.const 2048) "why")"#;
+const REASON: (u32, usize) = (2048, 3);
+
+fn host(body: &str, more: &str) -> Host {
+    Host::new(&component(&core(body, more)))
+}
+
+/// Leaves a write behind that must not be kept.
+const PUT: &str = "(call $put (i32.const 2048) (i32.const 3) (i32.const 0) (i32.const 2048) (i32.const 3))";
+
+#[test]
+fn a_retry_waits_as_long_as_it_asks_but_an_hour_at_most() {
+    for (asked, waits) in [(1_500, Duration::from_millis(1_500)), (u64::MAX >> 1, Duration::from_secs(3_600))] {
+        let body = format!("{PUT}{}", retry(asked, REASON));
+        assert_eq!(host(&body, WHY).refusal(&["e"]), Refusal::Retry { after: waits, reason: "why".into() });
+    }
+}
+
+#[test]
+fn a_rejection_names_its_event_only_if_the_call_has_it() {
+    for (index, named) in [(0, Some(0)), (1, Some(1)), (2, None), (u32::MAX >> 1, None)] {
+        let rejection = host(&format!("{PUT}{}", reject(index, REASON)), WHY).rejection(&["a", "b"]);
+        assert_eq!(rejection.cause, RejectionCause::Returned);
+        assert_eq!((rejection.index, rejection.reason.as_str()), (named, "why"));
+    }
+}
+
+#[test]
+fn a_halt_is_told_with_its_reason() {
+    assert_eq!(host(&halt(REASON), WHY).refusal(&["e"]), Refusal::Halt { reason: "why".into() });
+}
+
+#[test]
+fn a_long_reason_is_cut_between_characters() {
+    let long = format!(r#"(data (i32.const 2048) "x{}")"#, "é".repeat(4_000));
+    let rejection = host(&reject(0, (2048, 8_001)), &long).rejection(&["e"]);
+    assert_eq!(rejection.reason.len(), REASON_BYTES_MAX - 1);
+    assert!(rejection.reason.ends_with('é'));
+}
+
+#[test]
+fn a_trap_is_told_with_the_guests_frames_innermost_first() {
+    let more = "(func $inner (unreachable)) (func $outer (call $inner))";
+    let rejection = host("(call $outer) (i32.const 32768)", more).rejection(&["e"]);
+    assert_eq!(rejection.cause, RejectionCause::Trap);
+    assert!(rejection.reason.contains("unreachable"), "{}", rejection.reason);
+    let backtrace = rejection.backtrace.unwrap();
+    let place = |name| backtrace.find(name).unwrap_or_else(|| panic!("{name} is in {backtrace}"));
+    assert!(place("inner") < place("outer") && place("outer") < place("process"), "{backtrace}");
+}
+
+#[test]
+fn a_state_that_cannot_be_read_ends_the_call_and_blames_no_event() {
+    let mut host = host("(call $get (i32.const 2048) (i32.const 3) (i32.const 4096)) (i32.const 32768)", WHY);
+    host.broken = true;
+    match host.refusal(&["e"]) {
+        Refusal::Host(failure) => {
+            assert_eq!((failure.kind, failure.cause.as_str()), (FailureKind::Unavailable, "the disk is gone"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_write_past_a_bound_is_a_limit_with_its_setting() {
+    let mut host = Host::new(&guest::keeper());
+    host.bounds.bytes_max = 4;
+    let rejection = host.rejection(&["12345"]);
+    assert_eq!(rejection.cause, RejectionCause::Limit);
+    assert!(rejection.reason.contains("limits.write-bytes"), "{}", rejection.reason);
+}

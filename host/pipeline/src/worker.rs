@@ -312,6 +312,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes);
         let policy = Policy { on_reject: self.settings.on_reject, resolution: self.checkpoint.resolution.as_ref() };
         let fresh = self.overtimes.is_some();
+        tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
         let applied = match apply(&mut seat.processor, &batch, overlay, self.settings.batch, policy, fresh).await {
             Ok(applied) => applied,
             Err(unapplied) => {
@@ -327,11 +328,13 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let Applied { overlay, aside, cost, .. } = applied;
         let (writes, set_aside) = (overlay.into_writes(), aside.events());
         let written = writes.len() as u64;
+        tracing::debug!(generation = step.from_generation, writes = written, set_aside, fuel = cost.fuel, "committing");
         let commit = Commit { writes, parked: aside.parked, code, durability, ..Commit::of_step(claim, guard, step) };
         seat.commit(self.store, commit).await?;
         drop(seat);
 
         self.committed(&batch);
+        tracing::debug!(generation = self.checkpoint.generation, to = %batch.to(), "committed");
         self.monitor.send_modify(|seen| {
             seen.checkpoint = Some(self.checkpoint.clone());
             seen.events += batch.len() as u64;

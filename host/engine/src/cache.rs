@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -21,6 +21,10 @@ use crate::{compile::Compiler, load::LoadError};
 const FILES_MAX: usize = 256;
 /// How the files' names end.
 const EXTENSION: &str = "cwasm";
+/// How the names of files begin that are being written.
+const UNFINISHED: &str = "unfinished-";
+/// No compilation takes longer than this; another process may be at one.
+const UNFINISHED_AGE_MAX: Duration = Duration::from_hours(1);
 
 /// Where the hashes of cached files are kept: not beside the files, so that whoever swaps one is found out.
 pub trait CodeHashes: Send + Sync {
@@ -45,9 +49,9 @@ impl Cache {
     pub(crate) fn open(dir: &Path, engine: &wasmtime::Engine, hashes: Arc<dyn CodeHashes>) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-        let mut hasher = Sha256Hasher(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let compatibility = format!("{:016x}", hasher.finish());
+        let mut compatible = Sha256Hasher(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut compatible);
+        let compatibility = format!("{:016x}", compatible.finish());
         let cache = Self { dir: dir.to_owned(), engine: engine.clone(), compatibility, hashes };
         for (_, path) in cache.files()? {
             let name = path.file_stem().and_then(|name| name.to_str());
@@ -55,7 +59,25 @@ impl Cache {
                 fs::remove_file(&path)?;
             }
         }
+        cache.sweep()?;
         Ok(cache)
+    }
+
+    /// Removes what a compilation left that did not come to its end.
+    fn sweep(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let unfinished = entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED));
+            let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+            if unfinished && age > UNFINISHED_AGE_MAX {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unfinished(&self) -> io::Result<NamedTempFile> {
+        tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.dir)
     }
 
     /// The code of a file: from the cache if it is there unharmed, else compiled.
@@ -66,9 +88,9 @@ impl Cache {
             return Ok(code);
         }
         let io = |error: io::Error| LoadError::Cache(format!("{}: {error}", self.dir.display()));
-        let input = NamedTempFile::new_in(&self.dir).map_err(io)?;
+        let input = self.unfinished().map_err(io)?;
         fs::write(input.path(), file).map_err(io)?;
-        let output = NamedTempFile::new_in(&self.dir).map_err(io)?;
+        let output = self.unfinished().map_err(io)?;
         compiler.compile(input.path(), output.path())?;
         let code = fs::read(output.path()).map_err(io)?;
         output.as_file().sync_all().map_err(io)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidemill_pipeline::{Batch, Call, Cost, Digest, EventRef, Overlay, Processed, Refusal, Rejection, RejectionCause};
+use tidemill_pipeline::{Batch, Call, Cost, EventRef, Overlay, Processed, Refusal, Rejection, RejectionCause};
 use wasmtime::{Store, component::Func};
 
 use crate::{
@@ -157,6 +157,5 @@ fn occurred_at_us(events: &[EventRef<'_>]) -> u64 {
 fn seed(shared: &Shared, batch: &Batch) -> Seed {
     let key = batch.key();
     let from = batch.from().to_string();
-    let parts = [shared.name.as_str(), key.feed.as_str(), key.partition.as_str(), from.as_str()];
-    Seed::of(&parts.map(|part| *Digest::of(part.as_bytes()).as_bytes()).each_ref().map(|part| part.as_slice()))
+    Seed::of(&[shared.name.as_str(), key.feed.as_str(), key.partition.as_str(), from.as_str()].map(str::as_bytes))
 }

@@ -8,7 +8,7 @@ use wasmparser::{Parser, Payload};
 
 use crate::load::LoadError;
 
-/// Functions in all modules of a file together. CPython with its standard library has about 20,000.
+/// Functions in all modules of a file together. `CPython` with its standard library has about 20,000.
 const FUNCTIONS_MAX: u64 = 300_000;
 /// Bytes of one function. The largest of the interpreters (a dispatch loop) has about 300,000.
 const FUNCTION_BYTES_MAX: u64 = 2 * 1024 * 1024;
@@ -168,11 +168,12 @@ fn kind(file: &[u8]) -> Result<Kind, LoadError> {
     Err(LoadError::Invalid("it is not WebAssembly: the file does not begin with `\\0asm`".into()))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 fn malformed(error: wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Invalid(format!("it is malformed: {error}"))
 }
 
-fn bound<T: PartialOrd + std::fmt::Display>(what: &str, found: T, max: T) -> Result<(), LoadError> {
+fn bound<T: Copy + PartialOrd + std::fmt::Display>(what: &str, found: T, max: T) -> Result<(), LoadError> {
     if found <= max {
         return Ok(());
     }

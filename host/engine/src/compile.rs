@@ -57,7 +57,7 @@ impl CompilerCommand {
         Self {
             program: program.into(),
             args: args.into_iter().collect(),
-            time_max: Duration::from_secs(300),
+            time_max: Duration::from_mins(5),
             memory_bytes_max: 4 * 1024 * 1024 * 1024,
             threads: 2,
         }

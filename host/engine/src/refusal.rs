@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The longest wait that a component can ask for.
-const RETRY_MAX: Duration = Duration::from_secs(60 * 60);
+const RETRY_MAX: Duration = Duration::from_hours(1);
 /// The longest backtrace that is kept, in bytes.
 const BACKTRACE_BYTES_MAX: usize = 8 * 1024;
 

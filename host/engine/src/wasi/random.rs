@@ -12,14 +12,19 @@ use crate::{
 /// What a random byte costs.
 const RANDOM_BYTE: u64 = 20;
 
-/// What randomness is drawn from.
+/// What randomness is drawn from. Nothing is hashed before something is drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seed(Digest);
+pub(crate) struct Seed(Vec<u8>);
 
 impl Seed {
-    /// The seed of some parts, each of a fixed size.
+    /// The seed of some parts. Other parts give another seed, however they are divided.
     pub(crate) fn of(parts: &[&[u8]]) -> Self {
-        Self(Digest::of(&parts.concat()))
+        let mut seed = Vec::with_capacity(128);
+        for part in parts {
+            seed.extend((part.len() as u64).to_le_bytes());
+            seed.extend(*part);
+        }
+        Self(seed)
     }
 
     fn pair(&self) -> (u64, u64) {
@@ -44,7 +49,7 @@ impl Dice {
     fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.left);
         while bytes.len() < len {
-            let block = [self.seed.0.as_bytes().as_slice(), &self.block.to_le_bytes()].concat();
+            let block = [self.seed.0.as_slice(), &self.block.to_le_bytes()].concat();
             bytes.extend(Digest::of(&block).as_bytes());
             self.block += 1;
         }

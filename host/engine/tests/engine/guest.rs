@@ -123,7 +123,7 @@ pub fn process(body: &str) -> Vec<u8> {
 /// Puts each event's payload under the event's `key`, else under `k`.
 pub fn keeper() -> Vec<u8> {
     process(
-        r#"
+        r"
         (i32.store8 (i32.const 1024) (i32.const 107))
         (block $end (loop $next
           (br_if $end (i32.ge_u (local.get $i) (local.get $count)))
@@ -138,6 +138,6 @@ pub fn keeper() -> Vec<u8> {
               (i32.load offset=4 (local.get $event)) (i32.load offset=8 (local.get $event)))))
           (local.set $i (i32.add (local.get $i) (i32.const 1)))
           (br $next)))
-        (i32.const 32768)"#,
+        (i32.const 32768)",
     )
 }

@@ -138,7 +138,7 @@ impl Host {
 
 /// A call over no state.
 pub fn call(processor: &mut ComponentProcessor, batch: Batch) -> Processed {
-    let overlay = Overlay::new(Box::new(Fixed { state: BTreeMap::new(), broken: false }), WriteBounds::default());
+    let overlay = Overlay::new(no_state(), WriteBounds::default());
     let events = 0..batch.len();
     block_on(processor.process(Call { batch: Arc::new(batch), events, overlay, fresh: false }))
 }
@@ -159,6 +159,11 @@ pub fn batch<'a>(events: impl IntoIterator<Item = (&'a str, Metadata)>) -> Batch
     }
     let key = PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new("0") };
     Batch::new(key, Span::new(ReadFrom::First, Cursor::new("1").unwrap(), body.into(), ranges))
+}
+
+/// A state without an entry.
+pub fn no_state() -> Box<dyn Snapshot> {
+    Box::new(Fixed { state: BTreeMap::new(), broken: false })
 }
 
 struct Fixed {

@@ -1,6 +1,14 @@
 //! What the engine promises, shown on components made for the purpose.
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
 
+mod contract;
 mod guest;
 mod host;
 mod hostile;
@@ -8,4 +16,5 @@ mod instances;
 mod loading;
 mod process;
 mod refusals;
+mod threads;
 mod virtual_wasi;

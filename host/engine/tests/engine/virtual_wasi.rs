@@ -83,7 +83,7 @@ fn sleeping_an_hour_returns_at_once_and_an_hour_later() {
     );
     let begun = Instant::now();
     let later = number(&computed(&mut Host::new(&guest(&sleep, 8))));
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(begun.elapsed() < Duration::from_mins(1));
     assert!((hour_ns..hour_ns + 1_000_000).contains(&later), "{later}");
 }
 

@@ -155,15 +155,6 @@ fn the_state_cannot_be_used_while_the_component_is_instantiated() {
 }
 
 #[test]
-fn a_log_flood_is_cut_and_does_not_end_the_call() {
-    let flood = "(loop $l
-        (call $log (i32.const 4) (i32.const 2048) (i32.const 3))
-        (local.set $i (i32.add (local.get $i) (i32.const 1)))
-        (br_if $l (i32.lt_u (local.get $i) (i32.const 5000)))) (i32.const 32768)";
-    Host::new(&component(&core(flood, r#"(data (i32.const 2048) "hey")"#))).apply(&["e"]);
-}
-
-#[test]
 fn a_neighbour_goes_on_while_one_is_stopped() {
     let (engine, _dir) = crate::host::engine();
     let limits = Limits::default();

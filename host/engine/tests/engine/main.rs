@@ -14,6 +14,7 @@ mod host;
 mod hostile;
 mod instances;
 mod loading;
+mod log;
 mod process;
 mod refusals;
 mod threads;

@@ -4,6 +4,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use tidemill_engine::Limits;
@@ -60,4 +61,37 @@ fn a_call_whose_caller_went_away_runs_to_its_end_before_the_next() {
         assert!(matches!(poll, Poll::Pending | Poll::Ready(_)));
     }
     call(&mut processor, events(&["e"])).result.unwrap();
+}
+
+/// A state on a disk that takes its time.
+struct Slow(Duration);
+
+impl Snapshot for Slow {
+    fn get(&mut self, _: &str) -> Result<Option<Value>, Failure> {
+        let begun = Instant::now();
+        while begun.elapsed() < self.0 {
+            std::hint::spin_loop();
+        }
+        Ok(None)
+    }
+
+    fn scan(&mut self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<(String, Value)>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn a_host_call_that_takes_long_is_ended_with_the_calls_time() {
+    let (engine, _dir) = engine();
+    // One host call for 4,000 keys, of which each takes 10 ms.
+    let get = "(call $get-many (i32.const 131072) (i32.const 4000) (i32.const 4096)) (i32.const 32768)";
+    let component = engine.load(&component(&core(get, "")), &Limits::default()).unwrap();
+    let limit = Duration::from_millis(100);
+    let mut settings = processor_settings();
+    settings.limits.call_time_max = limit;
+    let mut processor = engine.processor(&component, settings);
+    let begun = Instant::now();
+    let processed = block_on(processor.process(a_call(Box::new(Slow(Duration::from_millis(10))))));
+    assert_eq!(processed.result, Err(Refusal::Overtime { limit }));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

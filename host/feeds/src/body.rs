@@ -45,6 +45,7 @@ pub(crate) enum BodyError {
 }
 
 type Wire = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+type Chunks = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
 /// A body that is being read.
 pub(crate) struct Body {
@@ -122,17 +123,17 @@ struct Rate {
 
 fn wire(response: Response, bounds: &Bounds, wire_bytes: Arc<AtomicU64>) -> Wire {
     let Bounds { idle_time, bytes_per_second_min, .. } = *bounds;
-    let start = (response.bytes_stream(), Rate { waited: Duration::ZERO, bytes: 0 });
-    let next = move |(mut chunks, mut rate): (_, Rate)| {
+    let chunks: Chunks = Box::pin(response.bytes_stream());
+    let start = (chunks, Rate { waited: Duration::ZERO, bytes: 0 });
+    let next = move |(mut chunks, mut rate): (Chunks, Rate)| {
         let wire_bytes = Arc::clone(&wire_bytes);
         async move {
             let began = Instant::now();
-            let Ok(chunk) = timeout(idle_time, StreamExt::next(&mut chunks)).await else {
+            let Ok(chunk) = timeout(idle_time, chunks.next()).await else {
                 return Err(io::Error::other(BodyError::Idle(idle_time)));
             };
             let Some(chunk) = chunk else { return Ok(None) };
-            let chunk: Bytes =
-                chunk.map_err(|error: reqwest::Error| io::Error::other(BodyError::Broken(causes(error))))?;
+            let chunk = chunk.map_err(|error| io::Error::other(BodyError::Broken(causes(error))))?;
             wire_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             rate.waited += began.elapsed();
             rate.bytes += chunk.len() as u64;

@@ -9,12 +9,27 @@
 //!                    └───────▶ file ─────────────────────▶ spans
 //! ```
 //!
-//! [`Page`] and what is below it (lines, JSON, CloudEvents) is pure: bytes in, spans out.
+//! [`Page`] and what is below it (lines, JSON, CloudEvents) is pure: bytes in, spans out. What is done about a
+//! failure (waiting, asking again, stopping) is the pipeline's matter: here it is classified.
 
-mod json;
-mod cloud_event;
-mod line;
+mod settings;
+mod feed;
+mod source;
+mod discovery;
+mod request;
+mod http;
+mod credential;
+mod answer;
+mod body;
+mod file;
 mod page;
+mod line;
+mod cloud_event;
+mod json;
 
+pub use discovery::Discovery;
+pub use feed::Feed;
 pub use line::LineForm;
 pub use page::{Page, PageBounds, PageError, PageProblem};
+pub use settings::{Address, Bounds, Credential, FeedError, FeedSettings, Protocol};
+pub use source::FeedSource;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tidemill_pipeline::{Batch, Call, Cost, EventRef, Overlay, Processed, Refusal, Rejection, RejectionCause};
+use tidemill_pipeline::{Batch, Call, Cost, Failure, Overlay, Processed, Refusal, Stage};
 use wasmtime::{Store, component::Func};
 
 use crate::{
     component::Component,
     contract::{self, Event, Failed},
+    delivery::Delivery,
     engine::Inner,
     host_state::HostState,
     log_lines::LogLines,
@@ -25,14 +26,13 @@ pub(crate) struct Live {
 /// Runs a call to its end on this thread. The instance comes back if it may be entered again.
 pub(crate) fn run(component: &Component, shared: &Shared, kept: Option<Live>, call: Call) -> (Processed, Option<Live>) {
     let Call { batch, events: range, overlay, fresh: _ } = call;
-    let events: Vec<EventRef<'_>> = batch.events().skip(range.start).take(range.len()).collect();
-    if let Some(refusal) = undeliverable(&events) {
-        return (refused(Some(overlay), refusal), None);
-    }
+    let delivery = match Delivery::new(&batch, &range) {
+        Ok(delivery) => delivery,
+        Err(refusal) => return (refused(Some(overlay), refusal), None),
+    };
     let engine = component.engine();
     let ticking = engine.ticker.ticking();
-    let payload = events.iter().map(|event| event.data().len()).sum();
-    let fuel = shared.limits.fuel(events.len(), payload);
+    let fuel = shared.limits.fuel(delivery.events.len(), delivery.bytes);
 
     let live = match kept {
         Some(mut live) => begin(&mut live.store, engine, shared, fuel).map(|()| live).map_err(Refusal::Host),
@@ -45,10 +45,10 @@ pub(crate) fn run(component: &Component, shared: &Shared, kept: Option<Live>, ca
     let state = live.store.data_mut();
     let key = batch.key();
     state.log.begin(key.feed.as_str(), key.partition.as_str());
-    state.world.begin_call(seed(shared, &batch), occurred_at_us(&events));
+    state.world.begin_call(seed(shared, &batch), delivery.wall_us);
     state.lend(overlay);
 
-    let result = enter(&mut live, &batch, &events);
+    let result = enter(&mut live, &batch, &delivery.events);
     drop(ticking);
     let left = live.store.get_fuel().unwrap_or(0);
     let state = live.store.data_mut();
@@ -64,7 +64,7 @@ pub(crate) fn run(component: &Component, shared: &Shared, kept: Option<Live>, ca
             let cost = Cost { fuel: fuel.saturating_sub(left), memory_bytes };
             (Processed { overlay, result: Ok(cost) }, Some(live))
         }
-        Ok(Err(failed)) => (refused(overlay, refusal::returned(failed, events.len())), None),
+        Ok(Err(failed)) => (refused(overlay, refusal::returned(failed, delivery.events.len())), None),
         Err(error) => (refused(overlay, refusal::ended(&error, state, shared.limits.call_time_max)), None),
     }
 }
@@ -102,27 +102,19 @@ pub(crate) fn instantiate(component: &Component, shared: &Shared, fuel: u64) -> 
 }
 
 /// Fuel, and the clock, for what comes now.
-fn begin(
-    store: &mut Store<HostState>,
-    engine: &Inner,
-    shared: &Shared,
-    fuel: u64,
-) -> Result<(), tidemill_pipeline::Failure> {
+fn begin(store: &mut Store<HostState>, engine: &Inner, shared: &Shared, fuel: u64) -> Result<(), Failure> {
     let ticks = engine.ticker.ticks_in(shared.limits.call_time_max);
     store.set_epoch_deadline(ticks);
     let deadline = engine.ticker.now().saturating_add(ticks);
     let state = store.data_mut();
     state.set_deadline(deadline);
     state.room.forget_refused();
-    store.set_fuel(fuel).map_err(|error| {
-        tidemill_pipeline::Failure::broken(tidemill_pipeline::Stage::Process, format!("fuel could not be set: {error}"))
-    })
+    store.set_fuel(fuel).map_err(|error| Failure::broken(Stage::Process, format!("fuel could not be set: {error}")))
 }
 
-fn enter(live: &mut Live, batch: &Batch, events: &[EventRef<'_>]) -> wasmtime::Result<Result<(), Failed>> {
-    let events: Vec<Event<'_>> = events.iter().copied().map(Event::from).collect();
+fn enter(live: &mut Live, batch: &Batch, events: &[Event<'_>]) -> wasmtime::Result<Result<(), Failed>> {
     let key = batch.key();
-    let batch = contract::Batch { feed: key.feed.as_str(), partition: key.partition.as_str(), events: &events };
+    let batch = contract::Batch { feed: key.feed.as_str(), partition: key.partition.as_str(), events };
     let process = live.process.typed::<(contract::Batch<'_>,), (Result<(), Failed>,)>(&live.store)?;
     let (result,) = process.call(&mut live.store, (batch,))?;
     Ok(result)
@@ -134,23 +126,6 @@ fn refused(overlay: Option<Overlay>, refusal: Refusal) -> Processed {
         overlay
     });
     Processed { overlay, result: Err(refusal) }
-}
-
-/// The first event that the contract has no place for.
-fn undeliverable(events: &[EventRef<'_>]) -> Option<Refusal> {
-    let (index, fault) = events.iter().enumerate().find_map(|(index, event)| Some((index, event.fault()?)))?;
-    Some(Refusal::Rejected(Rejection {
-        cause: RejectionCause::Undeliverable,
-        index: Some(index),
-        reason: fault.to_owned(),
-        backtrace: None,
-    }))
-}
-
-/// The wall clock of a call: when its last dated event occurred, in microseconds since 1970; 0 without one.
-fn occurred_at_us(events: &[EventRef<'_>]) -> u64 {
-    let last = events.iter().rev().find_map(|event| event.metadata()?.occurred_at_us);
-    last.and_then(|time| u64::try_from(time).ok()).unwrap_or(0)
 }
 
 /// What a call's randomness comes from: the same call gives the same.

@@ -24,6 +24,15 @@ impl<'a> From<ValueRef<'a>> for Payload<'a> {
     }
 }
 
+impl Payload<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// `types.event`.
 #[derive(ComponentType, Lower)]
 #[component(record)]
@@ -51,6 +60,17 @@ impl<'a> From<EventRef<'a>> for Event<'a> {
                 occurred_at: *occurred_at_us,
             },
         }
+    }
+}
+
+impl Event<'_> {
+    /// The size of the payload.
+    pub(crate) fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
+    pub(crate) fn occurred_at_us(&self) -> Option<i64> {
+        self.occurred_at
     }
 }
 

@@ -18,6 +18,7 @@ mod check;
 mod compile;
 mod component;
 mod contract;
+mod delivery;
 mod describe;
 mod engine;
 mod fuel;

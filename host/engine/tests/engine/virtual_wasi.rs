@@ -92,8 +92,9 @@ fn the_wall_clock_stands_where_the_last_event_put_it() {
     let mut host = Host::new(&guest("(call $wall (i32.const 4096))", 12));
     assert_eq!(number(&computed(&mut host)), 0, "no event has a time");
     for (occurred_at_us, seconds) in [(1_700_000_000_123_456, 1_700_000_000), (-5, 0)] {
-        let dated = Metadata { occurred_at_us: Some(occurred_at_us), ..Metadata::default() };
-        let processed = host.process(batch([("e", dated), ("f", Metadata::default())]), false);
+        let dated = |occurred_at_us| Metadata { occurred_at_us: Some(occurred_at_us), ..Metadata::default() };
+        let processed = host
+            .process(batch([("e", dated(9_000_000)), ("f", dated(occurred_at_us)), ("g", Metadata::default())]), false);
         let writes = processed.overlay.unwrap().into_writes();
         let (_, value) = writes.iter().next().unwrap();
         assert_eq!(number(value.unwrap().as_ref().as_bytes()), seconds);

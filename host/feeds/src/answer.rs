@@ -9,7 +9,7 @@ use reqwest::{
 use tidemill_pipeline::{Failure, FailureKind, Stage};
 
 /// The wait after a credential was refused: only a person can repair it, or a rotation on disk.
-pub(crate) const CREDENTIAL_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const CREDENTIAL_WAIT: Duration = Duration::from_mins(1);
 
 /// The failure that a status other than 200 is. `detail` is what the publisher said, made harmless.
 pub(crate) fn classify(status: StatusCode, headers: &HeaderMap, detail: &str, stage: Stage) -> Failure {

@@ -72,8 +72,11 @@ pub(crate) fn metadata(headers: Option<&[u8]>, payload: &[u8]) -> Result<Metadat
     Ok(attributes.into_metadata(boxed))
 }
 
+/// A header's name and value.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// The headers' names and values. A value that is no string is given as its JSON.
-fn pairs(headers: &[u8]) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, &'static str> {
+fn pairs(headers: &[u8]) -> Result<Vec<Pair<'_>>, &'static str> {
     const NO_TEXT: &str = "a header is not valid text";
     if headers == b"null" {
         return Ok(Vec::new());
@@ -103,7 +106,7 @@ fn attribute(header: &str) -> Option<&str> {
     ["id", "type", "partitionkey", "subject", "time"].into_iter().find(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// The attributes of a payload that is a CloudEvent in JSON; none if it only looks like one.
+/// The attributes of a payload that is one of the CloudEvents in JSON; none if it only looks like one.
 fn of_payload(payload: &[u8]) -> Option<Attributes<'_>> {
     let mut attributes = Attributes::default();
     let mut is_event = false;

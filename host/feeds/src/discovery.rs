@@ -25,6 +25,7 @@ struct Document {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "these are the names on the wire")]
 struct Partition {
     id: Id,
     closed: Option<bool>,

@@ -35,7 +35,7 @@ pub(crate) struct Shared {
 
 pub(crate) enum Place {
     File(PathBuf),
-    Publisher(Publisher),
+    Publisher(Box<Publisher>),
 }
 
 /// A publisher, and what is known of it.
@@ -90,7 +90,7 @@ impl Feed {
                     partitions: settings.partitions.map(std::num::NonZeroU32::get),
                     known: Mutex::new(Known { protocol: settings.protocol, token: None }),
                 };
-                (Place::Publisher(publisher), identity)
+                (Place::Publisher(Box::new(publisher)), identity)
             }
         };
         Ok(Self { shared: Arc::new(Shared { name: settings.name, bounds: settings.bounds, place, identity }) })

@@ -67,7 +67,7 @@ pub(crate) async fn fetch(
         reader.buffer.reserve(READ_BYTES);
         let read = file.read_buf(&mut reader.buffer).await.map_err(|error| unreadable(path, &error))?;
         bytes += read;
-        let last = read == 0 || bytes >= bounds.page_bytes_max;
+        let last = read == 0 || bytes >= bounds.page_bytes_max && reader.start > start;
         match reader.take(last, spans).await {
             Ok(()) if last => return Ok(PageEnd::default()),
             Ok(()) => {}
@@ -79,9 +79,10 @@ pub(crate) async fn fetch(
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let cause = format!("the file {} cannot be read: {error}", path.display());
-    match error.kind() {
-        io::ErrorKind::NotFound => Failure::broken(Stage::Fetch, cause).hint("look at the feed's `url`"),
-        _ => Failure::unavailable(Stage::Fetch, cause),
+    if error.kind() == io::ErrorKind::NotFound {
+        Failure::broken(Stage::Fetch, cause).hint("look at the feed's `url`")
+    } else {
+        Failure::unavailable(Stage::Fetch, cause)
     }
 }
 

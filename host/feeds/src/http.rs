@@ -47,8 +47,7 @@ impl Http {
             .default_headers(headers)
             .redirect(Policy::none())
             .referer(false)
-            .http2_max_header_list_size(header_bytes_max)
-            .http2_adaptive_window(true);
+            .http2_max_header_list_size(header_bytes_max);
         if let Some(path) = &settings.ca_file {
             let hint = "see that `ca-file` names a file of PEM certificates that may be read";
             let wrong = |why: String| problem(format!("the certificates in {}: {why}", path.display()), hint);

@@ -27,7 +27,7 @@ async fn a_rotated_token_is_read_again_and_tried_at_once() {
         std::fs::write(&file, "first\n").unwrap();
         let feed = with_token(&publisher, file.path());
         let failure = read(&feed, ReadFrom::First).await.failure();
-        assert_eq!((failure.kind, failure.retry_after), (FailureKind::Unavailable, Some(Duration::from_secs(60))));
+        assert_eq!((failure.kind, failure.retry_after), (FailureKind::Unavailable, Some(Duration::from_mins(1))));
         assert_eq!(publisher.targets().len(), 1, "the same token is not sent twice");
         std::fs::write(&file, " second\n").unwrap();
         assert_eq!(read(&feed, ReadFrom::First).await.spans.len(), 1);

@@ -118,13 +118,14 @@ impl Answer {
         }
         let mut head = format!("HTTP/1.1 {} x\r\nconnection: close\r\n", self.status);
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         let missing = if self.ending == Ending::Complete { 0 } else { 1_000_000 };
         match self.framing {
-            Framing::Length => head += &format!("content-length: {}\r\n\r\n", self.body.len() + missing),
-            Framing::Chunked => head += "transfer-encoding: chunked\r\n\r\n",
+            Framing::Length => head.extend(["content-length: ", &(self.body.len() + missing).to_string()]),
+            Framing::Chunked => head.push_str("transfer-encoding: chunked"),
         }
+        head.push_str("\r\n\r\n");
         stream.write_all(head.as_bytes()).await?;
         match self.framing {
             Framing::Length => stream.write_all(&self.body).await?,

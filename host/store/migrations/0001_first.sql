@@ -25,7 +25,7 @@ CREATE TABLE checkpoint (
     partition TEXT NOT NULL CHECK (partition <> ''),
     start TEXT NOT NULL CHECK (start IN ('first', 'last')),
     cursor TEXT CHECK (cursor NOT IN ('', '_first', '_last')),
-    generation INTEGER NOT NULL CHECK (generation > 0),
+    generation INTEGER NOT NULL CHECK (generation >= 0),
     position INTEGER NOT NULL CHECK (position >= 0),
     status TEXT NOT NULL
         CHECK (status IN ('starting', 'running', 'paused', 'halted', 'stalled', 'stopped', 'finished')),
@@ -48,7 +48,10 @@ CREATE TABLE space (
     FOREIGN KEY (processor, version) REFERENCES processor
 ) STRICT;
 
--- The state. Text is TEXT and bytes are BLOB. Without its space an entry is nobody's and waits to be deleted.
+-- Key spaces that a reset took away. Their entries are nobody's, and are deleted bit by bit.
+CREATE TABLE dropped_space (id INTEGER PRIMARY KEY) STRICT;
+
+-- The state. Text is TEXT and bytes are BLOB.
 CREATE TABLE entry (
     space INTEGER NOT NULL,
     key TEXT NOT NULL,

@@ -142,7 +142,7 @@ fn open(connection: &Connection, processor: &ProcessorId, partition: &NewPartiti
     let sql = format!(
         "INSERT INTO checkpoint
              (processor, version, feed, partition, start, cursor, generation, position, status, feed_identity, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 0, ?7, ?8, {NOW})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, {NOW})
          ON CONFLICT DO NOTHING"
     );
     connection.prepare_cached(&sql)?.execute(params![

@@ -69,14 +69,25 @@ pub(crate) fn open_host_reader(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// A connection of a command that asks something of the host that runs.
+pub(crate) fn open_requests(path: &Path) -> Result<Connection> {
+    require(path)?;
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
 /// A connection of a command that only reads, beside a host or without one.
 pub(crate) fn open_read_only(path: &Path) -> Result<Connection> {
-    if !path.exists() {
-        return Err(StoreError::Missing(path.parent().unwrap_or(path).into()));
-    }
+    require(path)?;
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(READ_ONLY_BUSY_WAIT)?;
     Ok(connection)
+}
+
+fn require(path: &Path) -> Result<()> {
+    if path.exists() { Ok(()) } else { Err(StoreError::Missing(path.parent().unwrap_or(path).into())) }
 }
 
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {

@@ -12,6 +12,9 @@ const GET: &str = "SELECT value FROM entry WHERE space = ?1 AND key = ?2";
 const SCAN_FROM: &str = "SELECT key, value FROM entry WHERE space = ?1 AND key >= ?2 ORDER BY key LIMIT ?3";
 const SCAN_AFTER: &str = "SELECT key, value FROM entry WHERE space = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
 
+/// Entries that are deleted in one transaction after a reset.
+const PURGED_ROWS: u32 = 2_000;
+
 /// The feed and partition that a space is stored under; both empty for the shared one.
 fn names(space: &StateSpace) -> (&str, &str) {
     match space {
@@ -96,4 +99,24 @@ fn make_space(connection: &Connection, processor: &ProcessorId, space: &StateSpa
         (processor.name.as_str(), processor.version, feed, partition),
     )?;
     Ok(connection.last_insert_rowid())
+}
+
+/// Deletes some entries of a key space that a reset took away. False when there is nothing left to do.
+pub(crate) fn purge(connection: &Connection) -> Result<bool> {
+    let dropped = connection
+        .prepare_cached("SELECT id FROM dropped_space LIMIT 1")?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .optional()?;
+    let Some(space) = dropped else { return Ok(false) };
+    let deleted = connection
+        .prepare_cached(
+            "DELETE FROM entry WHERE space = ?1 AND key <= coalesce(
+                 (SELECT key FROM entry WHERE space = ?1 ORDER BY key LIMIT 1 OFFSET ?2),
+                 (SELECT max(key) FROM entry WHERE space = ?1))",
+        )?
+        .execute((space, PURGED_ROWS))?;
+    if deleted == 0 {
+        connection.execute("DELETE FROM dropped_space WHERE id = ?1", [space])?;
+    }
+    Ok(true)
 }

@@ -63,7 +63,20 @@ impl StoreError {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            _ => None,
+            Self::Fenced(_)
+            | Self::Superseded { .. }
+            | Self::Unreadable(_)
+            | Self::ReadersBusy(..)
+            | Self::Foreign(_)
+            | Self::Missing(_)
+            | Self::SchemaNewer { .. }
+            | Self::SchemaOlder { .. }
+            | Self::SqliteTooOld(_)
+            | Self::Damaged(_)
+            | Self::File { .. }
+            | Self::Refused { .. }
+            | Self::Closed
+            | Self::Known(_) => None,
         }
     }
 
@@ -84,15 +97,14 @@ impl StoreError {
             Self::SchemaNewer { .. } => broken(cause).hint("a newer Tidemill wrote it: use that one"),
             Self::SchemaOlder { .. } => broken(cause).hint("`tidemill run` brings it up to date"),
             Self::SqliteTooOld(_) => broken(cause).hint("build Tidemill with its bundled SQLite"),
-            Self::File { ref source, .. } => match source.kind() {
-                std::io::ErrorKind::StorageFull => unavailable(cause).hint("free some space on the disk"),
-                std::io::ErrorKind::PermissionDenied => {
-                    broken(cause).hint("the data directory must belong to the user that runs Tidemill")
-                }
-                _ => broken(cause),
-            },
+            Self::File { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                unavailable(cause).hint("free some space on the disk")
+            }
+            Self::File { ref source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                broken(cause).hint("the data directory must belong to the user that runs Tidemill")
+            }
             Self::Refused { hint, .. } => Failure { hint, ..broken(cause) },
-            Self::Closed => broken(cause),
+            Self::File { .. } | Self::Closed => broken(cause),
             Self::Known(failure) => Failure { stage, ..failure },
         }
     }

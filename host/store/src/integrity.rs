@@ -3,12 +3,22 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OptionalExtension};
+use tidemill_pipeline::Stage;
 
-use crate::error::{Result, StoreError};
+use crate::{
+    connection::open_host_reader,
+    error::{Result, StoreError},
+    writer::Stopped,
+};
 
 /// What the start of a host found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +40,8 @@ pub(crate) fn begin(connection: &mut Connection, path: &Path, boot: &str, check_
     let suspect = suspect_file(path);
     let check = if cut_off || suspect.exists() {
         tracing::info!("the host before did not end well: checking the database");
-        quick_check(connection, Some(check_time))?
+        let until = Instant::now() + check_time;
+        quick_check(connection, move || Instant::now() >= until)?
     } else {
         Check::NotNeeded
     };
@@ -38,8 +49,11 @@ pub(crate) fn begin(connection: &mut Connection, path: &Path, boot: &str, check_
         "INSERT INTO host VALUES (1, ?1, 0) ON CONFLICT (id) DO UPDATE SET boot = excluded.boot, closed = 0",
         [boot],
     )?;
-    if check == Check::Passed && suspect.exists() {
-        fs::remove_file(&suspect).map_err(StoreError::file(suspect))?;
+    match check {
+        Check::Passed => clear_suspect(path),
+        // From now on the boot is this one; the mark is what a next start goes by.
+        Check::Unfinished => mark_suspect(path),
+        Check::NotNeeded => {}
     }
     Ok(check)
 }
@@ -70,12 +84,15 @@ fn suspect_file(path: &Path) -> PathBuf {
     path.with_extension("db-suspect")
 }
 
-/// Looks at every page, for at most this long.
-pub(crate) fn quick_check(connection: &mut Connection, time_max: Option<Duration>) -> Result<Check> {
-    if let Some(time_max) = time_max {
-        let until = Instant::now() + time_max;
-        connection.progress_handler(1_000, Some(move || Instant::now() >= until))?;
+/// Looks at every page until it is told to stop.
+pub(crate) fn quick_check(
+    connection: &mut Connection,
+    mut stop: impl FnMut() -> bool + Send + 'static,
+) -> Result<Check> {
+    if stop() {
+        return Ok(Check::Unfinished);
     }
+    connection.progress_handler(1_000, Some(stop))?;
     let said = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
     match said {
@@ -91,4 +108,48 @@ pub(crate) fn quick_check(connection: &mut Connection, time_max: Option<Duration
 /// What tells one run of the system from the next; empty where the system does not say.
 pub(crate) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// Goes on with a check that the start did not finish, on a thread of its own, and stops the store if it finds damage.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    ended: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Checker {
+    pub(crate) fn start(path: PathBuf, stopped: Arc<Stopped>) -> Result<Self> {
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ended);
+        let check = move || {
+            let stop = move || end.load(Ordering::Relaxed);
+            match open_host_reader(&path).and_then(|mut connection| quick_check(&mut connection, stop)) {
+                Ok(Check::Passed | Check::NotNeeded) => {
+                    clear_suspect(&path);
+                    tracing::info!("the check of the database found no damage");
+                }
+                Ok(Check::Unfinished) => {}
+                Err(error) if error.stops_the_store() => stopped.stop(error.classify(Stage::Load)),
+                Err(error) => tracing::warn!(cause = %error, "the check of the database could not be finished"),
+            }
+        };
+        let thread = thread::Builder::new().name("store-checker".into()).spawn(check);
+        let thread = thread.map_err(StoreError::file("store-checker"))?;
+        Ok(Self { ended, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Ends the check; the next start begins it again.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the check of the database panicked");
+        }
+    }
+}
+
+impl Drop for Checker {
+    fn drop(&mut self) {
+        self.end();
+    }
 }

@@ -6,24 +6,37 @@
 //!   snapshots, checkpoints ──▶ gate ──▶ pool of read connections ──────────────┘
 //! ```
 //!
-//! [`Sqlite`] is the store of a running host.
+//! [`Sqlite`] is the store of the host that runs and holds the [`DataLock`]. Commands beside it look with a [`Reader`] and ask
+//! with [`Requests`]. [`backup`] and [`restore`] copy the database as a whole.
 
 mod apply;
+mod backup;
 mod connection;
+mod effects;
 mod entries;
 mod error;
 mod gate;
 mod integrity;
 mod job;
 mod lock;
+mod operations;
+mod parked;
 mod pool;
+mod reader;
+mod request;
 mod rows;
 mod schema;
 mod snapshot;
 mod sqlite;
 mod wal;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+pub use backup::{RESTORE_GAP, backup, restore};
 pub use connection::DATABASE_FILE;
 pub use lock::{DataLock, Held, Owner};
+pub use parked::Parked;
+pub use reader::{Lineage, PartitionStatus, ProcessorStatus, Reader, StateSize};
+pub use request::{Outcome, Request, RequestId, RequestKind, Requests};
 pub use sqlite::{Options, Sqlite};

@@ -48,8 +48,7 @@ impl DataLock {
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut who = String::new();
                 file.read_to_string(&mut who)?;
-                let who = if who.trim().is_empty() { "another process".to_owned() } else { who.trim().to_owned() };
-                return Err(Held::By { who });
+                return Err(Held::By { who: described(&who) });
             }
             Err(error) => return Err(Held::Failed(error.into())),
         }
@@ -58,6 +57,33 @@ impl DataLock {
         writeln!(file, "{}", Owner::this_process())?;
         Ok(Self { file })
     }
+
+    /// Who holds the lock of a data directory, as it described itself; none if nobody does. Writes nothing and does not wait.
+    ///
+    /// # Errors
+    /// When the lock file is there and cannot be read.
+    pub fn holder(directory: &Path) -> std::io::Result<Option<String>> {
+        let mut file = match File::open(directory.join(LOCK_FILE)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // Shared, so that two who look do not see each other; it is given back at once.
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(None),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut who = String::new();
+                file.read_to_string(&mut who)?;
+                Ok(Some(described(&who)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Who a lock file names.
+fn described(who: &str) -> String {
+    if who.trim().is_empty() { "another process".to_owned() } else { who.trim().to_owned() }
 }
 
 /// A process, for people: in the lock file, and as the label of a claim.
@@ -117,6 +143,17 @@ mod tests {
         assert!(held.contains(&format!("process {}", std::process::id())), "{held}");
         drop(lock);
         DataLock::acquire(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn who_holds_the_lock_can_be_seen_without_taking_it() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(DataLock::holder(directory.path()).unwrap(), None);
+        let lock = DataLock::acquire(directory.path()).unwrap();
+        let holder = DataLock::holder(directory.path()).unwrap().unwrap();
+        assert!(holder.contains(&format!("process {}", std::process::id())), "{holder}");
+        drop(lock);
+        assert_eq!(DataLock::holder(directory.path()).unwrap(), None);
     }
 
     #[test]

@@ -80,7 +80,12 @@ pub(crate) fn start_and_cursor(from: &ReadFrom) -> (&'static str, Option<&str>) 
 /// Reads a digest.
 pub(crate) fn digest(bytes: &[u8]) -> Result<Digest> {
     // A digest is only made from text or by hashing, so the bytes take the way over text.
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
     text.parse().map_err(|_| StoreError::Unreadable(format!("the digest `{text}`")))
 }
 

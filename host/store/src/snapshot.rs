@@ -37,14 +37,13 @@ impl SqliteSnapshot {
     }
 
     fn open(&mut self) -> Result<&Open> {
-        let open = match self.open.take() {
-            Some(open) => open,
-            None => {
-                let lease = self.pool.lease()?;
-                lease.execute_batch("BEGIN")?;
-                let space = entries::space(&lease, &self.processor, &self.space)?;
-                Open { lease, space }
-            }
+        let open = if let Some(open) = self.open.take() {
+            open
+        } else {
+            let lease = self.pool.lease()?;
+            lease.execute_batch("BEGIN")?;
+            let space = entries::space(&lease, &self.processor, &self.space)?;
+            Open { lease, space }
         };
         Ok(self.open.insert(open))
     }

@@ -13,7 +13,7 @@ use crate::{
     connection::{create_file, database_path, open_writer},
     error::{Result, StoreError},
     gate::Gate,
-    integrity,
+    integrity::{self, Check, Checker},
     pool::{Lease, Pool},
     rows::{CHECKPOINT, NOW, checkpoint, partition_key, unsigned},
     schema,
@@ -49,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) writer: Writer,
     pub(crate) pool: Arc<Pool>,
     pub(crate) stopped: Arc<Stopped>,
+    checker: Option<Checker>,
 }
 
 impl Drop for Inner {
@@ -79,8 +80,11 @@ impl Sqlite {
         let stopped = Arc::new(Stopped::default());
         let pool = Arc::new(Pool::new(path, gate, options.readers_max.max(1)));
         let writer = Writer::start(connection, wal, Arc::clone(&stopped))?;
-        let _ = check;
-        Ok(Self { inner: Arc::new(Inner { writer, pool, stopped }) })
+        let checker = match check {
+            Check::Unfinished => Some(Checker::start(database_path(directory), Arc::clone(&stopped))?),
+            Check::NotNeeded | Check::Passed => None,
+        };
+        Ok(Self { inner: Arc::new(Inner { writer, pool, stopped, checker }) })
     }
 
     /// Ends the writer after the commits that wait, and notes that the store was closed well. Blocks. Whatever is
@@ -90,6 +94,7 @@ impl Sqlite {
     /// When the note could not be written; then the next start may check the file.
     pub fn close(&self) -> std::result::Result<(), Failure> {
         self.inner.pool.close();
+        self.inner.checker.iter().for_each(Checker::end);
         self.inner.writer.close().map_err(|error| error.classify(Stage::Commit))
     }
 
@@ -187,7 +192,7 @@ pub(crate) fn load(connection: &Connection, processor: &ProcessorId, key: &Parti
     );
     let mut statement = connection.prepare_cached(&text)?;
     let names = (processor.name.as_str(), processor.version, key.feed.as_str(), key.partition.as_str());
-    Ok(statement.query_row(names, |row| Ok(checkpoint(row, 0))).optional()?.transpose()?)
+    statement.query_row(names, |row| Ok(checkpoint(row, 0))).optional()?.transpose()
 }
 
 /// Every partition of a processor.

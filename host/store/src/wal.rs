@@ -27,6 +27,8 @@ pub(crate) struct Wal {
     page_bytes: u64,
     /// Past this length new snapshots wait.
     gate_bytes: u64,
+    /// The length when it was looked at before.
+    last_bytes: u64,
     /// The length at which the next checkpoint is due.
     due_bytes: u64,
     closed_at: Option<Instant>,
@@ -46,9 +48,17 @@ impl Wal {
         let page_bytes = connection.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?;
         // The calls that run when the gate closes still commit, so it closes before the bound.
         let gate_bytes = bytes_max / 4 * 3;
-        let due_bytes = CHECKPOINT_BYTES.min(gate_bytes);
         let page_bytes = u64::from(page_bytes);
-        Ok(Self { gate, pages, page_bytes, gate_bytes, due_bytes, closed_at: None, patience_bytes: 0 })
+        Ok(Self {
+            gate,
+            pages,
+            page_bytes,
+            gate_bytes,
+            last_bytes: 0,
+            due_bytes: CHECKPOINT_BYTES,
+            closed_at: None,
+            patience_bytes: 0,
+        })
     }
 
     /// Whether snapshots wait for a checkpoint.
@@ -62,9 +72,12 @@ impl Wal {
         if bytes >= self.gate_bytes.max(self.patience_bytes) || self.holds_snapshots() {
             return self.reset(connection, bytes);
         }
-        if bytes < self.due_bytes.min(self.gate_bytes) {
+        if bytes < self.last_bytes {
+            // It was started over.
             self.due_bytes = CHECKPOINT_BYTES;
-        } else if bytes >= self.due_bytes {
+        }
+        self.last_bytes = bytes;
+        if bytes >= self.due_bytes {
             // Waits for nobody. If no reader looks at the log, the next commit starts it over.
             connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
             self.due_bytes = bytes + CHECKPOINT_BYTES;

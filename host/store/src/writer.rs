@@ -3,17 +3,18 @@
 use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        mpsc::{self, RecvTimeoutError},
+        mpsc::{self, RecvTimeoutError, TryRecvError},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use tidemill_pipeline::{Durability, Failure, Stage};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
+    entries,
     error::{Result, StoreError},
     integrity,
     job::{Job, Task},
@@ -68,8 +69,15 @@ impl Writer {
     /// Starts the thread.
     pub(crate) fn start(connection: Connection, wal: Wal, stopped: Arc<Stopped>) -> Result<Self> {
         let (sender, receiver) = mpsc::channel();
-        let mut thread =
-            WriterThread { connection, wal, stopped: Arc::clone(&stopped), receiver, held: None, synchronous: None };
+        let mut thread = WriterThread {
+            connection,
+            wal,
+            stopped: Arc::clone(&stopped),
+            receiver,
+            held: None,
+            synchronous: None,
+            purging: true,
+        };
         let handle = thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || thread.run())
@@ -155,6 +163,8 @@ struct WriterThread {
     held: Option<Message>,
     /// What `PRAGMA synchronous` is set to.
     synchronous: Option<Durability>,
+    /// Whether entries may be left that a reset took away.
+    purging: bool,
 }
 
 impl WriterThread {
@@ -166,7 +176,7 @@ impl WriterThread {
                     let group = self.gather(job);
                     self.run_group(group);
                 }
-                Next::Nothing => {}
+                Next::Nothing => self.purge(),
                 Next::Close(closed) => {
                     let noted =
                         self.set_synchronous(Durability::Full).and_then(|()| integrity::note_closed(&self.connection));
@@ -184,6 +194,10 @@ impl WriterThread {
     fn next(&mut self) -> Next {
         let message = match self.held.take() {
             Some(message) => Ok(message),
+            None if self.purging => self.receiver.try_recv().map_err(|error| match error {
+                TryRecvError::Empty => RecvTimeoutError::Timeout,
+                TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+            }),
             None if self.wal.holds_snapshots() => self.receiver.recv_timeout(GATE_POLL),
             None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
@@ -218,6 +232,8 @@ impl WriterThread {
     fn run_group(&mut self, mut group: Vec<Job>) {
         match self.transact(&mut group) {
             Ok(outcomes) => {
+                // Requests, resets among them, are always of this durability.
+                self.purging |= self.synchronous == Some(Durability::Full);
                 for (job, outcome) in group.into_iter().zip(outcomes) {
                     let stage = job.stage;
                     answer(job, outcome.map_err(|error| error.classify(stage)));
@@ -278,6 +294,25 @@ impl WriterThread {
         Ok(outcomes)
     }
 
+    /// Deletes some of what a reset took away, while nobody waits.
+    fn purge(&mut self) {
+        if !self.purging {
+            return;
+        }
+        let purged = self.stopped.check().and_then(|()| {
+            self.set_synchronous(Durability::Normal)?;
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let more = entries::purge(&transaction)?;
+            transaction.commit()?;
+            Ok(more)
+        });
+        // What fails is tried again with the next start or reset; nobody reads it.
+        self.purging = purged.unwrap_or_else(|error| {
+            self.stop(error);
+            false
+        });
+    }
+
     fn set_synchronous(&mut self, durability: Durability) -> Result<()> {
         if self.synchronous == Some(durability) {
             return Ok(());
@@ -296,7 +331,7 @@ impl WriterThread {
         if error.stops_the_store() {
             self.stop_with(error.classify(Stage::Commit));
         } else {
-            tracing::warn!(cause = %error, "the write-ahead log could not be checkpointed");
+            tracing::warn!(cause = %error, "the database could not be tidied up");
         }
     }
 

@@ -1,0 +1,221 @@
+//! The effects of requests, each within the transaction that also writes its outcome.
+
+use rusqlite::{Connection, params};
+use tidemill_pipeline::{Claim, FeedName, PartitionKey, ProcessorId, ReadFrom, Resolution, StateSpace, Status};
+
+use crate::{
+    apply, entries,
+    error::{Result, StoreError},
+    request::{self, Outcome, Request, RequestId, RequestKind},
+    rows::{NOW, ResolutionJson, json, start_and_cursor},
+    sqlite,
+};
+
+/// Executes a request, or tells again what became of it. A refusal changes nothing but the outcome.
+pub(crate) fn execute(connection: &Connection, claim: &Claim, id: RequestId) -> Result<Outcome> {
+    let (request, done) = request::find(connection, id)?;
+    if let Some(outcome) = done {
+        return Ok(outcome);
+    }
+    connection.execute_batch("SAVEPOINT effect")?;
+    let outcome = match effect(connection, claim, &request) {
+        Ok(sentence) => Outcome::Done(sentence),
+        Err(StoreError::Refused { cause, hint }) => {
+            connection.execute_batch("ROLLBACK TO effect")?;
+            Outcome::Refused { cause, hint }
+        }
+        Err(error) => return Err(error),
+    };
+    connection.execute_batch("RELEASE effect")?;
+    request::finish(connection, id, &outcome)?;
+    Ok(outcome)
+}
+
+fn effect(connection: &Connection, claim: &Claim, request: &Request) -> Result<String> {
+    if request.processor != claim.processor {
+        return Err(refused(format!("the request is about {}, not {}", request.processor, claim.processor)));
+    }
+    // First of all the compare-and-set: whoever is at work on the state starts over from the store.
+    apply::disturb_shared_state(connection, claim)?;
+    let processor = &claim.processor;
+    match &request.kind {
+        RequestKind::Pause { partition } => pause(connection, processor, partition.as_ref()),
+        RequestKind::Resume { partition, resolution } => match resolution {
+            Some(resolution) => resolve(connection, processor, resolution),
+            None => resume(connection, processor, partition.as_ref()),
+        },
+        RequestKind::Reset { identities } => reset(connection, processor, identities),
+        RequestKind::ResetPartition { key, to, identity } => {
+            reset_partition(connection, processor, key, to, identity.as_deref())
+        }
+        RequestKind::AcceptFeedChange { feed, identity } => accept_feed(connection, processor, feed, identity),
+        RequestKind::DropParked { parked } => drop_parked(connection, processor, parked),
+        RequestKind::RetryParked { .. } => Err(refused("parked events are retried by a host that runs".into())),
+        RequestKind::Unknown(word) => Err(refused(format!("the host does not know the request `{word}`"))),
+    }
+}
+
+fn refused(cause: String) -> StoreError {
+    StoreError::Refused { cause, hint: Some("look at it with `tidemill status`".into()) }
+}
+
+fn count(rows: usize, what: &str) -> String {
+    format!("{rows} {what}{}", if rows == 1 { "" } else { "s" })
+}
+
+/// Changes the status of the partitions that a request means, with a new generation for each.
+fn turn(
+    connection: &Connection,
+    processor: &ProcessorId,
+    partition: Option<&PartitionKey>,
+    from: &[Status],
+    to: &str,
+) -> Result<usize> {
+    let words: Vec<String> = from.iter().map(|status| format!("'{status}'")).collect();
+    let text = format!(
+        "UPDATE checkpoint SET status = {to}, generation = generation + 1, updated_at = {NOW},
+             last_error = NULL, resolution = NULL
+         WHERE processor = ?1 AND version = ?2 AND (?3 IS NULL OR feed = ?3 AND partition = ?4) AND status IN ({})",
+        words.join(", ")
+    );
+    let names = partition.map(|key| (key.feed.as_str(), key.partition.as_str())).unzip();
+    let rows = connection.execute(&text, params![processor.name.as_str(), processor.version, names.0, names.1])?;
+    if let (0, Some(key)) = (rows, partition)
+        && sqlite::load(connection, processor, key)?.is_none()
+    {
+        return Err(no_partition(processor, key));
+    }
+    Ok(rows)
+}
+
+fn no_partition(processor: &ProcessorId, key: &PartitionKey) -> StoreError {
+    refused(format!("{processor} has no {key}"))
+}
+
+/// Running again means starting again for a partition that has not had its first checkpoint.
+const RUNS: &str = "CASE WHEN cursor IS NULL AND start = 'last' THEN 'starting' ELSE 'running' END";
+
+fn pause(connection: &Connection, processor: &ProcessorId, partition: Option<&PartitionKey>) -> Result<String> {
+    let from = [Status::Starting, Status::Running, Status::Stopped];
+    let rows = turn(connection, processor, partition, &from, "'paused'")?;
+    Ok(format!("{} of {processor} paused", count(rows, "partition")))
+}
+
+fn resume(connection: &Connection, processor: &ProcessorId, partition: Option<&PartitionKey>) -> Result<String> {
+    let from = [Status::Paused, Status::Halted, Status::Stalled, Status::Stopped];
+    let rows = turn(connection, processor, partition, &from, RUNS)?;
+    Ok(format!("{} of {processor} resumed", count(rows, "partition")))
+}
+
+fn resolve(connection: &Connection, processor: &ProcessorId, resolution: &Resolution) -> Result<String> {
+    let key = &resolution.event.key;
+    let checkpoint = sqlite::load(connection, processor, key)?.ok_or_else(|| no_partition(processor, key))?;
+    let shown = checkpoint.error.and_then(|error| error.event);
+    if shown.as_ref() != Some(&resolution.event) {
+        return Err(refused(format!("{key} does not stand at the event {}", resolution.event.payload.short())));
+    }
+    let text = format!(
+        "UPDATE checkpoint SET status = {RUNS}, generation = generation + 1, updated_at = {NOW},
+             last_error = NULL, resolution = ?5
+         WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4"
+    );
+    connection.execute(
+        &text,
+        params![
+            processor.name.as_str(),
+            processor.version,
+            key.feed.as_str(),
+            key.partition.as_str(),
+            json(&ResolutionJson::from(resolution))?
+        ],
+    )?;
+    let (event, policy) = (resolution.event.payload.short(), resolution.policy.as_str());
+    Ok(format!("{key} of {processor} resumed: {policy} event {event}"))
+}
+
+fn reset(connection: &Connection, processor: &ProcessorId, identities: &[(FeedName, String)]) -> Result<String> {
+    let names = params![processor.name.as_str(), processor.version];
+    connection
+        .execute("INSERT INTO dropped_space SELECT id FROM space WHERE processor = ?1 AND version = ?2", names)?;
+    connection.execute("DELETE FROM space WHERE processor = ?1 AND version = ?2", names)?;
+    let parked = connection.execute("DELETE FROM parked_event WHERE processor = ?1 AND version = ?2", names)?;
+    // The rows stay, and so do their generations: none is ever used twice.
+    let text = format!(
+        "UPDATE checkpoint SET start = 'first', cursor = NULL, generation = generation + 1, position = 0,
+             status = 'running', last_error = NULL, resolution = NULL, updated_at = {NOW}
+         WHERE processor = ?1 AND version = ?2"
+    );
+    let partitions = connection.execute(&text, names)?;
+    for (feed, identity) in identities {
+        connection.execute(
+            "UPDATE checkpoint SET feed_identity = ?4 WHERE processor = ?1 AND version = ?2 AND feed = ?3",
+            params![processor.name.as_str(), processor.version, feed.as_str(), identity],
+        )?;
+    }
+    let (partitions, parked) = (count(partitions, "partition"), count(parked, "parked event"));
+    Ok(format!("{processor} begins again: state, {partitions} and {parked} forgotten"))
+}
+
+fn reset_partition(
+    connection: &Connection,
+    processor: &ProcessorId,
+    key: &PartitionKey,
+    to: &ReadFrom,
+    identity: Option<&str>,
+) -> Result<String> {
+    if *to == ReadFrom::Last {
+        return Err(refused("a partition is reset to `first` or to a cursor".into()));
+    }
+    let (start, cursor) = start_and_cursor(to);
+    let text = format!(
+        "UPDATE checkpoint SET start = ?5, cursor = ?6, generation = generation + 1,
+             position = CASE WHEN ?6 IS NULL THEN 0 ELSE position END, feed_identity = coalesce(?7, feed_identity),
+             status = 'running', last_error = NULL, resolution = NULL, updated_at = {NOW}
+         WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4"
+    );
+    let (name, version) = (processor.name.as_str(), processor.version);
+    let (feed, partition) = (key.feed.as_str(), key.partition.as_str());
+    let rows = connection.execute(&text, params![name, version, feed, partition, start, cursor, identity])?;
+    if rows == 0 {
+        return Err(no_partition(processor, key));
+    }
+    if *to == ReadFrom::First {
+        let own = entries::space(connection, processor, &StateSpace::Partition(key.clone()))?;
+        if let Some(own) = own {
+            connection.execute("INSERT INTO dropped_space VALUES (?1)", [own])?;
+            connection.execute("DELETE FROM space WHERE id = ?1", [own])?;
+        }
+        connection.execute(
+            "DELETE FROM parked_event WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4",
+            params![name, version, feed, partition],
+        )?;
+    }
+    Ok(format!("{key} of {processor} goes on from {to}"))
+}
+
+fn accept_feed(connection: &Connection, processor: &ProcessorId, feed: &FeedName, identity: &str) -> Result<String> {
+    let rows = connection.execute(
+        "UPDATE checkpoint SET feed_identity = ?4, generation = generation + 1
+         WHERE processor = ?1 AND version = ?2 AND feed = ?3",
+        params![processor.name.as_str(), processor.version, feed.as_str(), identity],
+    )?;
+    if rows == 0 {
+        return Err(refused(format!("{processor} has no partition of the feed `{feed}`")));
+    }
+    Ok(format!("{} of the feed `{feed}` read from `{identity}`", count(rows, "partition")))
+}
+
+fn drop_parked(connection: &Connection, processor: &ProcessorId, numbers: &[i64]) -> Result<String> {
+    for number in numbers {
+        let rows = connection.execute(
+            "DELETE FROM parked_event WHERE processor = ?1 AND version = ?2 AND id = ?3",
+            params![processor.name.as_str(), processor.version, number],
+        )?;
+        if rows == 0 {
+            let hint = Some("look at them with `tidemill parked list`; none was dropped".to_owned());
+            let cause = format!("{processor} has no parked event {number}");
+            return Err(StoreError::Refused { cause, hint });
+        }
+    }
+    Ok(format!("{} of {processor} dropped", count(numbers.len(), "parked event")))
+}

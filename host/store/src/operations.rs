@@ -1,0 +1,144 @@
+//! What a host does with its store beside moving batches: requests, accepted components, the code cache's hashes.
+
+use rusqlite::{OptionalExtension, params};
+use tidemill_pipeline::{Claim, Commit, Digest, Durability, Failure, ProcessorId, Stage};
+
+use crate::{
+    apply, effects,
+    error::Result,
+    parked::{self, Parked},
+    request::{self, Outcome, Request, RequestId},
+    rows::digest,
+    sqlite::{Sqlite, check},
+};
+
+/// Requests that one look gives; the others wait for the next.
+const PENDING_MAX: usize = 100;
+
+impl Sqlite {
+    /// The requests that wait, oldest first, a hundred at most. Cheap: to be asked several times a second.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn pending(&self) -> std::result::Result<Vec<Request>, Failure> {
+        self.read(|connection| request::pending(connection, PENDING_MAX)).await
+    }
+
+    /// Executes a request under a claim: its effect and its outcome are one transaction, which survives a power cut.
+    /// Who is at work on what it changes is fenced. A request that was answered before is not executed again.
+    ///
+    /// # Errors
+    /// [`Superseded`](tidemill_pipeline::FailureKind::Superseded) when the claim does not stand, else when the
+    /// database cannot be written. A request that cannot be fulfilled is an [`Outcome::Refused`], not an error.
+    pub async fn execute(&self, claim: &Claim, id: RequestId) -> std::result::Result<Outcome, Failure> {
+        let claim = claim.clone();
+        self.write(move |connection| effects::execute(connection, &claim, id)).await
+    }
+
+    /// Applies a commit and writes the outcome of the request that asked for it, in one transaction which survives a
+    /// power cut.
+    ///
+    /// # Errors
+    /// Those of a commit; [`Fenced`](tidemill_pipeline::FailureKind::Fenced) also when the request was answered or
+    /// taken back.
+    pub async fn commit_for_request(
+        &self,
+        id: RequestId,
+        commit: Commit,
+        outcome: Outcome,
+    ) -> std::result::Result<(), Failure> {
+        let (_, bytes) = check(&commit);
+        let function = move |connection: &rusqlite::Connection| {
+            apply::commit(connection, &commit)?;
+            request::finish(connection, id, &outcome)
+        };
+        self.inner.writer.run(Durability::Full, Stage::Commit, bytes, function).await
+    }
+
+    /// Answers a request without an effect, such as one about a processor that is not configured.
+    ///
+    /// # Errors
+    /// [`Fenced`](tidemill_pipeline::FailureKind::Fenced) when it was answered or taken back.
+    pub async fn answer(&self, id: RequestId, outcome: Outcome) -> std::result::Result<(), Failure> {
+        self.write(move |connection| request::finish(connection, id, &outcome)).await
+    }
+
+    /// A parked event by its number, with the processor that parked it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn parked(&self, number: i64) -> std::result::Result<Option<Parked>, Failure> {
+        self.read(move |connection| parked::find(connection, number)).await
+    }
+
+    /// Notes the component that a processor runs from now on, as the last one that was good.
+    ///
+    /// # Errors
+    /// [`Superseded`](tidemill_pipeline::FailureKind::Superseded) when the claim does not stand, else when the
+    /// database cannot be written.
+    pub async fn accept_component(&self, claim: &Claim, component: Digest) -> std::result::Result<(), Failure> {
+        let claim = claim.clone();
+        let function = move |connection: &rusqlite::Connection| {
+            apply::require_claim(connection, &claim)?;
+            connection.execute(
+                "UPDATE processor SET component = ?3 WHERE processor = ?1 AND version = ?2",
+                params![claim.processor.name.as_str(), claim.processor.version, component.as_bytes()],
+            )?;
+            Ok(())
+        };
+        self.write(function).await
+    }
+
+    /// The component that a processor accepted last.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn accepted_component(&self, processor: &ProcessorId) -> std::result::Result<Option<Digest>, Failure> {
+        let processor = processor.clone();
+        let function = move |connection: &rusqlite::Connection| {
+            let bytes = connection
+                .prepare_cached("SELECT component FROM processor WHERE processor = ?1 AND version = ?2")?
+                .query_row((processor.name.as_str(), processor.version), |row| row.get::<_, Option<Vec<u8>>>(0))
+                .optional()?;
+            bytes.flatten().as_deref().map(digest).transpose()
+        };
+        self.read(function).await
+    }
+
+    /// The hash that a file of compiled code must have.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn code_hash(&self, key: &str) -> std::result::Result<Option<Digest>, Failure> {
+        let key = key.to_owned();
+        let function = move |connection: &rusqlite::Connection| {
+            let bytes = connection
+                .prepare_cached("SELECT hash FROM code WHERE key = ?1")?
+                .query_row([key], |row| row.get::<_, Vec<u8>>(0))
+                .optional()?;
+            bytes.as_deref().map(digest).transpose()
+        };
+        self.read(function).await
+    }
+
+    /// Notes the hash of a file of compiled code. It may be lost in a power cut; then the code is compiled again.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn set_code_hash(&self, key: &str, hash: Digest) -> std::result::Result<(), Failure> {
+        let key = key.to_owned();
+        let function = move |connection: &rusqlite::Connection| {
+            connection.execute("INSERT OR REPLACE INTO code VALUES (?1, ?2)", params![key, hash.as_bytes()])?;
+            Ok(())
+        };
+        self.inner.writer.run(Durability::Normal, Stage::Commit, 0, function).await
+    }
+
+    /// Writes so that it survives a power cut.
+    async fn write<T: Send + 'static>(
+        &self,
+        function: impl FnOnce(&rusqlite::Connection) -> Result<T> + Send + 'static,
+    ) -> std::result::Result<T, Failure> {
+        self.inner.writer.run(Durability::Full, Stage::Commit, 0, function).await
+    }
+}

@@ -1,0 +1,275 @@
+//! The reader: what commands show. It never migrates, never writes and hardly waits.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use tidemill_pipeline::{
+    Checkpoint, Code, Digest, Failure, FeedName, Instances, PartitionId, PartitionKey, ProcessorId, ProcessorName,
+    Stage, StateSpace, Value,
+};
+
+use crate::{
+    connection::{database_path, open_read_only},
+    entries,
+    error::{Result, StoreError},
+    parked::{self, Parked},
+    rows::{CHECKPOINT, checkpoint, digest, partition_key, unsigned},
+    schema,
+};
+
+/// Entries that are counted for a status; more are not counted.
+const COUNTED_MAX: u32 = 100_000;
+
+/// A view of the database of a data directory, beside a host that runs or without one. Blocks.
+#[derive(Debug)]
+pub struct Reader(Connection);
+
+/// A processor, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessorStatus {
+    /// The processor.
+    pub id: ProcessorId,
+    /// How often it was claimed.
+    pub epoch: u64,
+    /// Who claimed it last.
+    pub owner: String,
+    /// When, in UTC as RFC 3339 writes it.
+    pub claimed_at: String,
+    /// The generation of its shared state.
+    pub state_generation: u64,
+    /// The component that it accepted last.
+    pub component: Option<Digest>,
+    /// Its partitions in the order of their names.
+    pub partitions: Vec<PartitionStatus>,
+    /// How many events are parked, copies not counted.
+    pub parked: u64,
+    /// The size of its state; none if it is too large to count for a status.
+    pub state: Option<StateSize>,
+}
+
+/// A partition, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// The partition.
+    pub key: PartitionKey,
+    /// Where it is.
+    pub checkpoint: Checkpoint,
+    /// When the checkpoint moved last, in UTC as RFC 3339 writes it.
+    pub updated_at: String,
+    /// Which code computed its part of the state, oldest first.
+    pub lineage: Vec<Lineage>,
+}
+
+/// A stretch of a partition that was computed by the same code. It ends where the next one begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    /// The first generation that it made.
+    pub from_generation: u64,
+    /// How many events were before it.
+    pub from_position: u64,
+    /// The code.
+    pub code: Code,
+    /// Since when, in UTC as RFC 3339 writes it.
+    pub since: String,
+}
+
+/// How much state there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateSize {
+    /// Keys.
+    pub rows: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+}
+
+impl Reader {
+    /// Opens the database of a data directory for reading.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another schema than this program's: the failure says which is newer.
+    pub fn open(directory: &Path) -> std::result::Result<Self, Failure> {
+        let open = || {
+            let connection = open_read_only(&database_path(directory))?;
+            schema::require_current(&connection)?;
+            Ok(Self(connection))
+        };
+        open().map_err(failure)
+    }
+
+    /// All processors in the order of their names, as they are at one moment.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn status(&self) -> std::result::Result<Vec<ProcessorStatus>, Failure> {
+        self.at_one_moment(status)
+    }
+
+    /// The key spaces of a processor: the shared one, or those of its partitions that were written to.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn spaces(&self, processor: &ProcessorId) -> std::result::Result<Vec<StateSpace>, Failure> {
+        spaces(&self.0, processor).map_err(failure)
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn get(
+        &self,
+        processor: &ProcessorId,
+        space: &StateSpace,
+        key: &str,
+    ) -> std::result::Result<Option<Value>, Failure> {
+        self.at_one_moment(|connection| match entries::space(connection, processor, space)? {
+            Some(space) => entries::get(connection, space, key),
+            None => Ok(None),
+        })
+    }
+
+    /// Entries whose keys begin with `prefix` and are greater than `after`, in the order of the bytes of their keys.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn scan(
+        &self,
+        processor: &ProcessorId,
+        space: &StateSpace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> std::result::Result<Vec<(String, Value)>, Failure> {
+        self.at_one_moment(|connection| match entries::space(connection, processor, space)? {
+            Some(space) => entries::scan(connection, space, prefix, after, limit),
+            None => Ok(Vec::new()),
+        })
+    }
+
+    /// Parked events with numbers greater than `after` (0 for the first page), of one processor or of all.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn parked_list(
+        &self,
+        processor: Option<&ProcessorId>,
+        after: i64,
+        limit: usize,
+    ) -> std::result::Result<Vec<Parked>, Failure> {
+        parked::list(&self.0, processor, after, limit).map_err(failure)
+    }
+
+    /// A parked event by its number.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn parked(&self, number: i64) -> std::result::Result<Option<Parked>, Failure> {
+        parked::find(&self.0, number).map_err(failure)
+    }
+
+    fn at_one_moment<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> std::result::Result<T, Failure> {
+        let transaction = self.0.unchecked_transaction().map_err(|error| failure(error.into()))?;
+        read(&transaction).map_err(failure)
+    }
+}
+
+fn failure(error: StoreError) -> Failure {
+    error.classify(Stage::Load)
+}
+
+fn status(connection: &Connection) -> Result<Vec<ProcessorStatus>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT processor, version, epoch, owner, claimed_at, state_generation, component,
+             (SELECT count(*) FROM parked_event AS event
+              WHERE event.processor = processor.processor AND event.version = processor.version)
+         FROM processor ORDER BY processor, version",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut processors = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let id = ProcessorId { name: ProcessorName::new(name), version: row.get(1)? };
+        let component: Option<Vec<u8>> = row.get(6)?;
+        processors.push(ProcessorStatus {
+            epoch: unsigned(row.get(2)?)?,
+            owner: row.get(3)?,
+            claimed_at: row.get(4)?,
+            state_generation: unsigned(row.get(5)?)?,
+            component: component.as_deref().map(digest).transpose()?,
+            partitions: partitions(connection, &id)?,
+            parked: unsigned(row.get(7)?)?,
+            state: state_size(connection, &id)?,
+            id,
+        });
+    }
+    Ok(processors)
+}
+
+fn partitions(connection: &Connection, id: &ProcessorId) -> Result<Vec<PartitionStatus>> {
+    let text = format!(
+        "SELECT feed, partition, updated_at, {CHECKPOINT} FROM checkpoint WHERE processor = ?1 AND version = ?2
+         ORDER BY feed, partition"
+    );
+    let mut statement = connection.prepare_cached(&text)?;
+    let mut rows = statement.query((id.name.as_str(), id.version))?;
+    let mut partitions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key = partition_key(row.get(0)?, row.get(1)?)?;
+        let lineage = lineage(connection, id, &key)?;
+        partitions.push(PartitionStatus { key, checkpoint: checkpoint(row, 3)?, updated_at: row.get(2)?, lineage });
+    }
+    Ok(partitions)
+}
+
+fn lineage(connection: &Connection, id: &ProcessorId, key: &PartitionKey) -> Result<Vec<Lineage>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT from_generation, from_position, component, config, instances, since FROM lineage
+         WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4 ORDER BY from_generation",
+    )?;
+    let mut rows = statement.query((id.name.as_str(), id.version, key.feed.as_str(), key.partition.as_str()))?;
+    let mut lineage = Vec::new();
+    while let Some(row) = rows.next()? {
+        let instances = match row.get::<_, String>(4)?.as_str() {
+            "reuse" => Instances::Reuse,
+            _ => Instances::Fresh,
+        };
+        let component = digest(&row.get::<_, Vec<u8>>(2)?)?;
+        let config = digest(&row.get::<_, Vec<u8>>(3)?)?;
+        lineage.push(Lineage {
+            from_generation: unsigned(row.get(0)?)?,
+            from_position: unsigned(row.get(1)?)?,
+            code: Code { component, config, instances },
+            since: row.get(5)?,
+        });
+    }
+    Ok(lineage)
+}
+
+fn spaces(connection: &Connection, id: &ProcessorId) -> Result<Vec<StateSpace>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT feed, partition FROM space WHERE processor = ?1 AND version = ?2 ORDER BY feed, partition",
+    )?;
+    let mut rows = statement.query((id.name.as_str(), id.version))?;
+    let mut spaces = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (feed, partition): (String, String) = (row.get(0)?, row.get(1)?);
+        spaces.push(if feed.is_empty() {
+            StateSpace::Shared
+        } else {
+            StateSpace::Partition(PartitionKey { feed: FeedName::new(feed), partition: PartitionId::new(partition) })
+        });
+    }
+    Ok(spaces)
+}
+
+fn state_size(connection: &Connection, id: &ProcessorId) -> Result<Option<StateSize>> {
+    let (rows, bytes) = connection
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM (
+                 SELECT octet_length(key) + octet_length(value) AS bytes FROM entry
+                 WHERE space IN (SELECT id FROM space WHERE processor = ?1 AND version = ?2) LIMIT ?3 + 1)",
+        )?
+        .query_row((id.name.as_str(), id.version, COUNTED_MAX), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let size = StateSize { rows: unsigned(rows)?, bytes: unsigned(bytes)? };
+    Ok((size.rows <= u64::from(COUNTED_MAX)).then_some(size))
+}

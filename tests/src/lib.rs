@@ -1,3 +1,4 @@
 //! What the end-to-end tests are made of.
 
+pub mod guest_host;
 pub mod simulation;

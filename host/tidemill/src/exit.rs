@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tidemill_pipeline::Failure;
+
 use crate::config::ConfigError;
 
 /// How a command ended, if no error ended it.
@@ -11,6 +13,8 @@ pub enum Exit {
     Done,
     /// Something was not as it should be, and it was said: 1.
     Failed,
+    /// The configuration cannot be used as it is, and it was said: 2.
+    Misconfigured,
 }
 
 /// Something was typed that cannot be meant: exit code 2.
@@ -30,6 +34,7 @@ impl Exit {
         match result {
             Ok(Self::Done) => ExitCode::SUCCESS,
             Ok(Self::Failed) => ExitCode::from(1),
+            Ok(Self::Misconfigured) => ExitCode::from(2),
             Err(error) if is_broken_pipe(error) => ExitCode::SUCCESS,
             Err(error) => {
                 crate::output::complain(&sentence(error));
@@ -48,7 +53,27 @@ fn is_misuse(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>() || error.is::<Misuse>()
 }
 
-/// The error and its causes. Configuration errors already begin with their places.
+/// The error, its causes, and the hint where one of them has one. Configuration errors already begin with their places.
 fn sentence(error: &anyhow::Error) -> String {
-    if error.is::<ConfigError>() { error.to_string() } else { format!("error: {error:#}") }
+    if error.is::<ConfigError>() {
+        return error.to_string();
+    }
+    let hint = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.as_deref());
+    let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+    format!("error: {error:#}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+    use tidemill_pipeline::Stage;
+
+    use super::*;
+
+    #[test]
+    fn the_hint_of_a_failure_is_said_whatever_is_said_around_it() {
+        let failure = Failure::broken(Stage::Load, "there is no database").hint("make one");
+        let error = Err::<(), _>(failure).context("the state cannot be read").unwrap_err();
+        assert_eq!(sentence(&error), "error: the state cannot be read: there is no database\n  hint: make one");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod progress;
 mod table;
+mod value;
 
 use std::{
     borrow::Cow,
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 pub use progress::{Progress, Snapshot};
 pub use table::Table;
+pub use value::{Named, one_line};
 
 /// Prints text as it is.
 ///

@@ -1,0 +1,32 @@
+//! `backup` and `restore`.
+
+use std::path::Path;
+
+use crate::{
+    cli::{BackupArgs, RestoreArgs},
+    config::Config,
+    exit::Exit,
+    output::print,
+};
+
+/// Copies the database into a file.
+pub(super) fn backup(args: &BackupArgs, config: &Path) -> anyhow::Result<Exit> {
+    let config = Config::load(config)?;
+    tidemill_store::backup(&config.data, &args.file)?;
+    let bytes = std::fs::metadata(&args.file)?.len();
+    print(&format!(
+        "{} holds the database of {} ({})\n",
+        args.file.display(),
+        config.data.display(),
+        bytesize::ByteSize(bytes)
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// Puts a backup in the place of the database.
+pub(super) fn restore(args: &RestoreArgs, config: &Path) -> anyhow::Result<Exit> {
+    let config = Config::load(config)?;
+    tidemill_store::restore(&args.file, &config.data, args.force)?;
+    print(&format!("{} has the database of {} again\n", config.data.display(), args.file.display()))?;
+    Ok(Exit::Done)
+}

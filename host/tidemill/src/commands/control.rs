@@ -1,0 +1,158 @@
+//! `pause`, `resume` and `reset`.
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    path::Path,
+};
+
+use tidemill_pipeline::{FeedName, PartitionKey, ProcessorName, Resolution};
+use tidemill_store::{PartitionStatus, ProcessorStatus, RequestKind};
+
+use super::ask::{ask, known};
+use crate::{
+    cli::{PauseArgs, ResetArgs, ResumeArgs, Target},
+    config::Config,
+    exit::{Exit, Misuse},
+    host::open_feed,
+};
+
+/// Pauses.
+pub(super) async fn pause(args: PauseArgs, config: &Path) -> anyhow::Result<Exit> {
+    let config = Config::load(config)?;
+    let (_, status) = known(&config.data, &args.target.processor)?;
+    let kinds = meant(&status, &args.target)?.into_iter().map(|partition| RequestKind::Pause { partition });
+    ask(&config, &args.target.processor, kinds.collect()).await
+}
+
+/// Lets go on.
+pub(super) async fn resume(args: ResumeArgs, config: &Path) -> anyhow::Result<Exit> {
+    let config = Config::load(config)?;
+    let (_, status) = known(&config.data, &args.target.processor)?;
+    ask(&config, &args.target.processor, resumptions(&status, &args)?).await
+}
+
+/// Moves to another place.
+pub(super) async fn reset(args: ResetArgs, config: &Path) -> anyhow::Result<Exit> {
+    let config = Config::load(config)?;
+    let (_, status) = known(&config.data, &args.processor)?;
+    let (kind, question) = match args.move_to() {
+        Some((key, to)) => {
+            require(&status, &key)?;
+            let identity = identity(&config, &key.feed)?;
+            let question = format!("Move processor `{}`, {key}, to {to}? Its state stays as it is.", args.processor);
+            (RequestKind::ResetPartition { key, to, identity }, question)
+        }
+        None => {
+            let identities = identities(&config, &args.processor)?;
+            let question = format!(
+                "Delete the state and the parked events of processor `{}`, and begin all its feeds anew?",
+                args.processor
+            );
+            (RequestKind::Reset { identities }, question)
+        }
+    };
+    if !args.yes && !agreed(&question)? {
+        return Ok(Exit::Failed);
+    }
+    ask(&config, &args.processor, vec![kind]).await
+}
+
+/// The partitions that are meant; none stands for all of them at once.
+fn meant(status: &ProcessorStatus, target: &Target) -> anyhow::Result<Vec<Option<PartitionKey>>> {
+    let Some(feed) = &target.feed else { return Ok(vec![None]) };
+    if let Some(partition) = &target.partition {
+        let key = PartitionKey { feed: feed.clone(), partition: partition.clone() };
+        require(status, &key)?;
+        return Ok(vec![Some(key)]);
+    }
+    let keys: Vec<_> = keys(status).filter(|key| key.feed == *feed).cloned().map(Some).collect();
+    anyhow::ensure!(
+        !keys.is_empty(),
+        "processor `{}` has read no partition of a feed `{feed}`\n  hint: {}",
+        status.id.name,
+        read(status)
+    );
+    Ok(keys)
+}
+
+fn keys(status: &ProcessorStatus) -> impl Iterator<Item = &PartitionKey> {
+    status.partitions.iter().map(|partition| &partition.key)
+}
+
+fn require(status: &ProcessorStatus, key: &PartitionKey) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        keys(status).any(|known| known == key),
+        "processor `{}` has not read {key}\n  hint: {}",
+        status.id.name,
+        read(status)
+    );
+    Ok(())
+}
+
+/// What a processor has read, as a hint. Of many partitions only the first.
+fn read(status: &ProcessorStatus) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<_> = keys(status).take(SHOWN).map(|key| format!("{}/{}", key.feed, key.partition)).collect();
+    match status.partitions.len() {
+        0 => "it has read nothing yet".to_owned(),
+        more if more > SHOWN => {
+            format!("it has read {} and {} more; see `tidemill status`", shown.join(", "), more - SHOWN)
+        }
+        _ => format!("it has read {}", shown.join(", ")),
+    }
+}
+
+/// What to ask for: with a policy, the decision about each event that a meant partition stands at.
+fn resumptions(status: &ProcessorStatus, args: &ResumeArgs) -> anyhow::Result<Vec<RequestKind>> {
+    let meant = meant(status, &args.target)?;
+    let Some(policy) = args.policy() else {
+        return Ok(meant.into_iter().map(|partition| RequestKind::Resume { partition, resolution: None }).collect());
+    };
+    let is_meant =
+        |partition: &&PartitionStatus| meant.iter().any(|key| key.as_ref().is_none_or(|key| *key == partition.key));
+    let decided = status.partitions.iter().filter(is_meant).filter_map(|partition| {
+        let event = partition.checkpoint.error.as_ref()?.event.clone()?;
+        let resolution = Some(Resolution { event, policy });
+        Some(RequestKind::Resume { partition: Some(partition.key.clone()), resolution })
+    });
+    let decided: Vec<_> = decided.collect();
+    anyhow::ensure!(
+        !decided.is_empty(),
+        "no partition that is meant stands at an event, so there is nothing to {}\n  hint: see `tidemill status`; without `--park` or `--skip` it only goes on",
+        policy.as_str()
+    );
+    Ok(decided)
+}
+
+/// What the cursors of a feed belong to from now on; none if the feed is not configured.
+fn identity(config: &Config, feed: &FeedName) -> anyhow::Result<Option<String>> {
+    config.feeds.get(feed).map(|settings| Ok(open_feed(feed, settings)?.identity())).transpose()
+}
+
+/// The same for every feed of a processor.
+fn identities(config: &Config, processor: &ProcessorName) -> anyhow::Result<Vec<(FeedName, String)>> {
+    let mut identities = Vec::new();
+    for feed in config.processors.get(processor).map(|processor| processor.feeds.as_slice()).unwrap_or_default() {
+        identities.extend(identity(config, feed)?.map(|identity| (feed.clone(), identity)));
+    }
+    Ok(identities)
+}
+
+/// Asks whoever sits at the terminal.
+fn agreed(question: &str) -> anyhow::Result<bool> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        let message = "this cannot be undone, and there is no terminal to ask at".to_owned();
+        return Err(Misuse { message, hint: "say `--yes` if it is meant".to_owned() }.into());
+    }
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{question} [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    if !yes {
+        writeln!(stderr, "Nothing was changed.")?;
+    }
+    Ok(yes)
+}

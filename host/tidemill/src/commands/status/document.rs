@@ -1,0 +1,206 @@
+//! The document that `status --json` prints. Its fields are stable: they may become more.
+
+use serde::Serialize;
+use tidemill_pipeline::{Checkpoint, LastError, ParkedId, ReadFrom, Resolution};
+use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus, StateSize};
+
+/// Everything.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Document {
+    pub(super) host: Host,
+    pub(super) processors: Vec<Processor>,
+}
+
+/// Whether a host runs on the data directory.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Host {
+    pub(super) running: bool,
+    /// Who holds the data directory.
+    pub(super) owner: Option<String>,
+}
+
+/// A processor.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Processor {
+    pub(super) name: String,
+    pub(super) version: u32,
+    pub(super) epoch: u64,
+    /// Who claimed it last.
+    pub(super) owner: String,
+    pub(super) claimed_at: String,
+    /// The component that was accepted last.
+    pub(super) component: Option<String>,
+    pub(super) state_generation: u64,
+    /// Null: too much to count.
+    pub(super) state: Option<Size>,
+    pub(super) parked: u64,
+    pub(super) partitions: Vec<Partition>,
+}
+
+/// The size of a state.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Size {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+}
+
+/// A partition of a feed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Partition {
+    pub(super) feed: String,
+    pub(super) partition: String,
+    pub(super) status: &'static str,
+    /// Null before the first checkpoint; then `start` says where it begins.
+    pub(super) cursor: Option<String>,
+    /// `first` or `last`, as long as there is no cursor.
+    pub(super) start: Option<&'static str>,
+    pub(super) generation: u64,
+    /// Events that it moved over.
+    pub(super) position: u64,
+    /// Events that are ahead; null: unknown. No protocol says it so far.
+    pub(super) lag: Option<u64>,
+    pub(super) updated_at: String,
+    pub(super) feed_identity: String,
+    pub(super) last_error: Option<Error>,
+    /// What an operator decided about the event that it stands at.
+    pub(super) resolution: Option<Decision>,
+    pub(super) lineage: Vec<Stretch>,
+}
+
+/// Why a partition stopped.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Error {
+    pub(super) kind: String,
+    pub(super) stage: String,
+    pub(super) cause: String,
+    pub(super) hint: Option<String>,
+    pub(super) event: Option<Event>,
+    pub(super) backtrace: Option<String>,
+}
+
+/// What identifies an event.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Event {
+    /// The cursor that its span begins at; null: the beginning.
+    pub(super) span_from: Option<String>,
+    /// The digest of its payload.
+    pub(super) payload: String,
+}
+
+/// What an operator decided.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Decision {
+    pub(super) policy: &'static str,
+    pub(super) event: Event,
+}
+
+/// A stretch of a partition that the same code computed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Stretch {
+    pub(super) component: String,
+    pub(super) config: String,
+    pub(super) instances: &'static str,
+    pub(super) from_generation: u64,
+    /// Events before it.
+    pub(super) from_position: u64,
+    /// Events up to its end: where the next begins, or where the partition is.
+    pub(super) to_position: u64,
+    pub(super) since: String,
+}
+
+impl Document {
+    /// What the database and the lock say.
+    pub(super) fn new(owner: Option<String>, processors: &[ProcessorStatus]) -> Self {
+        let host = Host { running: owner.is_some(), owner };
+        Self { host, processors: processors.iter().map(Processor::from).collect() }
+    }
+}
+
+impl From<&ProcessorStatus> for Processor {
+    fn from(status: &ProcessorStatus) -> Self {
+        Self {
+            name: status.id.name.to_string(),
+            version: status.id.version,
+            epoch: status.epoch,
+            owner: status.owner.clone(),
+            claimed_at: status.claimed_at.clone(),
+            component: status.component.map(|digest| digest.to_string()),
+            state_generation: status.state_generation,
+            state: status.state.map(|StateSize { rows, bytes }| Size { rows, bytes }),
+            parked: status.parked,
+            partitions: status.partitions.iter().map(Partition::from).collect(),
+        }
+    }
+}
+
+impl From<&PartitionStatus> for Partition {
+    fn from(status: &PartitionStatus) -> Self {
+        let Checkpoint { read_from, generation, position, status: word, error, feed_identity, resolution } =
+            &status.checkpoint;
+        Self {
+            feed: status.key.feed.to_string(),
+            partition: status.key.partition.to_string(),
+            status: word.as_str(),
+            cursor: read_from.cursor().map(ToString::to_string),
+            start: match read_from {
+                ReadFrom::First => Some("first"),
+                ReadFrom::Last => Some("last"),
+                ReadFrom::After(_) => None,
+            },
+            generation: *generation,
+            position: *position,
+            lag: None,
+            updated_at: status.updated_at.clone(),
+            feed_identity: feed_identity.clone(),
+            last_error: error.as_ref().map(Error::from),
+            resolution: resolution.as_ref().map(Decision::from),
+            lineage: stretches(&status.lineage, *position),
+        }
+    }
+}
+
+/// Each ends where the next begins. After a reset the positions begin anew, so an end may lie before its begin.
+fn stretches(lineage: &[Lineage], position: u64) -> Vec<Stretch> {
+    let ends = lineage.iter().skip(1).map(|next| next.from_position).chain([position]);
+    lineage
+        .iter()
+        .zip(ends)
+        .map(|(stretch, end)| Stretch {
+            component: stretch.code.component.to_string(),
+            config: stretch.code.config.to_string(),
+            instances: stretch.code.instances.as_str(),
+            from_generation: stretch.from_generation,
+            from_position: stretch.from_position,
+            to_position: end,
+            since: stretch.since.clone(),
+        })
+        .collect()
+}
+
+impl From<&LastError> for Error {
+    fn from(error: &LastError) -> Self {
+        let LastError { kind, stage, cause, hint, event, backtrace } = error.clone();
+        Self { kind, stage, cause, hint, event: event.as_ref().map(Event::from), backtrace }
+    }
+}
+
+impl From<&ParkedId> for Event {
+    fn from(id: &ParkedId) -> Self {
+        Self { span_from: id.span_from.cursor().map(ToString::to_string), payload: id.payload.to_string() }
+    }
+}
+
+impl From<&Resolution> for Decision {
+    fn from(resolution: &Resolution) -> Self {
+        Self { policy: resolution.policy.as_str(), event: Event::from(&resolution.event) }
+    }
+}

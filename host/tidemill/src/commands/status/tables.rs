@@ -1,0 +1,129 @@
+//! The status for people.
+
+use std::fmt::Write as _;
+
+use super::document::{Document, Partition, Processor};
+use crate::output::{Table, safe, shorten};
+
+/// The longest cursor that is shown whole, in characters.
+const CURSOR_CHARS_MAX: usize = 32;
+
+/// All of it.
+pub(super) fn text(document: &Document) -> String {
+    let host = match &document.host.owner {
+        Some(owner) => format!("A host runs: {}.\n", safe(owner)),
+        None => "No host runs.\n".to_owned(),
+    };
+    if document.processors.is_empty() {
+        return format!("{host}No processor has run yet.\n");
+    }
+    let mut text = format!("{host}\n{}\n", processors(document));
+    if partitions_of(document).next().is_some() {
+        add(&mut text, &format!("\n{}", partitions(document)));
+    }
+    for (processor, partition) in partitions_of(document) {
+        if let Some(trouble) = trouble(processor, partition) {
+            add(&mut text, &format!("\n{}", safe(&trouble)));
+        }
+    }
+    if partitions_of(document).any(|(_, partition)| !partition.lineage.is_empty()) {
+        add(&mut text, &format!("\n{}", lineage(document)));
+    }
+    text
+}
+
+fn add(text: &mut String, lines: &str) {
+    writeln!(text, "{lines}").expect("a string can always be written to");
+}
+
+fn partitions_of(document: &Document) -> impl Iterator<Item = (&Processor, &Partition)> {
+    document
+        .processors
+        .iter()
+        .flat_map(|processor| processor.partitions.iter().map(move |partition| (processor, partition)))
+}
+
+fn processors(document: &Document) -> Table {
+    let mut table = Table::new(["processor", "component", "keys", "bytes", "parked"]);
+    for processor in &document.processors {
+        let many = || "many".to_owned();
+        table.row([
+            processor.name.clone(),
+            processor.component.as_deref().map_or_else(|| "-".to_owned(), short),
+            processor.state.map_or_else(many, |size| size.rows.to_string()),
+            processor.state.map_or_else(many, |size| size.bytes.to_string()),
+            processor.parked.to_string(),
+        ]);
+    }
+    table
+}
+
+fn partitions(document: &Document) -> Table {
+    let mut table =
+        Table::new(["processor", "feed", "partition", "status", "events", "lag", "cursor", "generation", "updated"]);
+    for (processor, partition) in partitions_of(document) {
+        let place = match (&partition.cursor, partition.start) {
+            (Some(cursor), _) => shorten(cursor, CURSOR_CHARS_MAX).into_owned(),
+            (None, start) => format!("({})", start.unwrap_or("first")),
+        };
+        table.row([
+            processor.name.clone(),
+            partition.feed.clone(),
+            partition.partition.clone(),
+            partition.status.to_owned(),
+            partition.position.to_string(),
+            partition.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string()),
+            place,
+            partition.generation.to_string(),
+            partition.updated_at.clone(),
+        ]);
+    }
+    table
+}
+
+/// Why a partition stopped, and what can be done.
+fn trouble(processor: &Processor, partition: &Partition) -> Option<String> {
+    let error = partition.last_error.as_ref()?;
+    let Partition { feed, partition: number, status, .. } = partition;
+    let mut text = format!(
+        "{}, feed `{feed}`, partition {number} is {status} ({} at {}):\n  {}",
+        processor.name, error.kind, error.stage, error.cause
+    );
+    if let Some(hint) = &error.hint {
+        text.push_str(&format!("\n  hint: {hint}"));
+    }
+    if let Some(event) = &error.event {
+        let from =
+            event.span_from.as_ref().map_or_else(|| "the beginning".to_owned(), |cursor| format!("cursor `{cursor}`"));
+        text.push_str(&format!("\n  event: {} after {from}", short(&event.payload)));
+    }
+    if let Some(decision) = &partition.resolution {
+        text.push_str(&format!("\n  decided: {} event {}", decision.policy, short(&decision.event.payload)));
+    }
+    Some(text)
+}
+
+fn lineage(document: &Document) -> Table {
+    let mut table =
+        Table::new(["processor", "feed", "partition", "events", "by component", "config", "instances", "since"]);
+    for (processor, partition) in partitions_of(document) {
+        for stretch in &partition.lineage {
+            table.row([
+                processor.name.clone(),
+                partition.feed.clone(),
+                partition.partition.clone(),
+                format!("{} to {}", stretch.from_position + 1, stretch.to_position),
+                short(&stretch.component),
+                short(&stretch.config),
+                stretch.instances.to_owned(),
+                stretch.since.clone(),
+            ]);
+        }
+    }
+    table
+}
+
+/// A digest for people.
+fn short(digest: &str) -> String {
+    digest.chars().take(12).collect()
+}

@@ -1,0 +1,159 @@
+//! Page after page of one partition, for somebody who only looks.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use tidemill_pipeline::{
+    Ask, Backoff, Cursor, Failure, FailureKind, FeedName, Fetched, PageEnd, PartitionId, ReadFrom, RetryPolicy, Room,
+    Source, Span, way,
+};
+use tokio::{sync::mpsc, time::sleep};
+
+use crate::{config::FeedConfig, host::Feed};
+
+/// What one page may have in memory before it is printed, in bytes.
+const AHEAD_BYTES_MAX: u32 = 1024 * 1024;
+/// The largest page that is asked for when pages bring no checkpoint.
+const PAGE_SIZE_MAX: u32 = 1_000_000;
+
+/// A span that came, and the room that it takes until it is printed.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) partition: PartitionId,
+    pub(super) span: Span,
+    _room: Room,
+}
+
+/// Follows one partition.
+#[derive(Debug)]
+pub(super) struct Follower {
+    name: FeedName,
+    feed: Feed,
+    partition: PartitionId,
+    page_size: NonZeroU32,
+    poll_interval: Duration,
+}
+
+/// What a page brought.
+struct Page {
+    end: Result<PageEnd, Failure>,
+    to: Option<Cursor>,
+    events: usize,
+    heard: bool,
+}
+
+/// The partitions of a feed. Waits for a publisher that is not there, saying so.
+///
+/// # Errors
+/// When waiting does not help.
+pub(super) async fn discover(name: &FeedName, feed: &Feed) -> Result<Vec<PartitionId>, Failure> {
+    let mut backoff = Backoff::new(RetryPolicy::default());
+    loop {
+        match feed.discover().await {
+            Ok(discovery) => return Ok(discovery.partitions.into_iter().map(|listed| listed.id).collect()),
+            Err(failure) if failure.kind == FailureKind::Unavailable => {
+                let wait = backoff.next(failure.retry_after);
+                tracing::warn!(feed = %name, cause = %failure.cause, hint = failure.hint.as_deref(), ?wait, "the feed cannot be discovered now; asking again");
+                sleep(wait).await;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+impl Follower {
+    pub(super) fn new(name: FeedName, feed: Feed, partition: PartitionId, settings: &FeedConfig) -> Self {
+        let FeedConfig { page_size, poll_interval, .. } = settings;
+        Self { name, feed, partition, page_size: *page_size, poll_interval: *poll_interval }
+    }
+
+    /// Hands on spans for as long as somebody listens.
+    ///
+    /// # Errors
+    /// When waiting does not help.
+    pub(super) async fn run(self, mut from: ReadFrom, pieces: mpsc::Sender<Piece>) -> Result<(), Failure> {
+        let mut source = self.feed.source(self.partition.clone());
+        let mut backoff = Backoff::new(RetryPolicy::default());
+        let mut page_size = self.page_size;
+        loop {
+            let page = self.page(&mut source, Ask { from: from.clone(), page_size }, &pieces).await;
+            if !page.heard {
+                return Ok(());
+            }
+            let moved = page.to.as_ref().is_some_and(|to| Some(to) != from.cursor());
+            if let Some(to) = page.to {
+                from = ReadFrom::After(to);
+            }
+            if page.events > 0 || moved {
+                backoff.reset();
+                page_size = self.page_size;
+            }
+            match page.end {
+                Ok(PageEnd { cut: None, tail_events: 0 }) => {
+                    backoff.reset();
+                    if page.events == 0 {
+                        sleep(self.poll_interval).await;
+                    }
+                }
+                Ok(PageEnd { cut: None, .. }) if page.events > 0 || moved => {}
+                Ok(PageEnd { cut: None, tail_events }) => {
+                    let next = page_size.saturating_mul(NonZeroU32::MIN.saturating_add(1));
+                    page_size = if next.get() > PAGE_SIZE_MAX { page_size } else { next };
+                    let wait = backoff.next(None);
+                    tracing::warn!(feed = %self.name, partition = %self.partition, tail_events, page_size, "a page brought events and no checkpoint; asking for a larger one");
+                    sleep(wait).await;
+                }
+                Ok(PageEnd { cut: Some(failure), .. }) | Err(failure) => self.wait_after(failure, &mut backoff).await?,
+            }
+        }
+    }
+
+    async fn wait_after(&self, failure: Failure, backoff: &mut Backoff) -> Result<(), Failure> {
+        match failure.kind {
+            FailureKind::Unavailable => {
+                let wait = backoff.next(failure.retry_after);
+                tracing::warn!(feed = %self.name, partition = %self.partition, cause = %failure.cause, hint = failure.hint.as_deref(), ?wait, "the feed is not available; asking again");
+                sleep(wait).await;
+                Ok(())
+            }
+            FailureKind::Moved => {
+                sleep(backoff.next(None)).await;
+                let listed = discover(&self.name, &self.feed).await?;
+                if listed.contains(&self.partition) {
+                    return Ok(());
+                }
+                let cause = format!("feed `{}` does not list partition {} any more", self.name, self.partition);
+                Err(Failure { kind: FailureKind::Broken, cause, ..failure }
+                    .hint("begin again, to see the partitions that it has now"))
+            }
+            FailureKind::Rejected
+            | FailureKind::Halted
+            | FailureKind::Stalled
+            | FailureKind::Fenced
+            | FailureKind::Superseded
+            | FailureKind::Broken => Err(failure),
+        }
+    }
+
+    /// Asks for one page, and hands on its spans as they come. Each page has a way of its own: whoever only looks
+    /// may go in a circle.
+    async fn page(&self, source: &mut impl Source, ask: Ask, pieces: &mpsc::Sender<Piece>) -> Page {
+        let (mut sink, mut spans) = way(AHEAD_BYTES_MAX);
+        let fetch = async move { source.fetch(ask, &mut sink).await };
+        let hand_on = async {
+            let (mut to, mut events, mut heard) = (None, 0, true);
+            while let Some(fetched) = spans.recv().await {
+                let Fetched::Span(span, room) = fetched else { continue };
+                to = Some(span.to().clone());
+                events += span.len();
+                heard = pieces.send(Piece { partition: self.partition.clone(), span, _room: room }).await.is_ok();
+                if !heard {
+                    spans.close();
+                    break;
+                }
+            }
+            (to, events, heard)
+        };
+        let (end, (to, events, heard)) = tokio::join!(fetch, hand_on);
+        Page { end, to, events, heard }
+    }
+}

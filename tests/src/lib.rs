@@ -1,4 +1,5 @@
 //! What the end-to-end tests are made of.
 
+pub mod conformance;
 pub mod guest_host;
 pub mod simulation;

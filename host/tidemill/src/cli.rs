@@ -54,6 +54,9 @@ pub enum Command {
     /// See it work, with nothing but this binary: a generated feed, a component, a reload while events flow.
     Demo(DemoArgs),
     /// Check the configuration and its components, and report everything that is wrong at once.
+    ///
+    /// No feed is asked, and a host that runs notices nothing: components are compiled into a directory of their own, which
+    /// is removed. Ends with 2 if the configuration cannot be used, with 1 if only components do not load.
     Check,
     /// Print what a component is, and what it can and cannot do.
     Inspect(InspectArgs),

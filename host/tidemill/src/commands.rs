@@ -1,7 +1,17 @@
 //! The commands: one module each.
 
+mod ask;
+mod backup;
 mod check;
+mod control;
+mod demo;
 mod feed_serve;
+mod inspect;
+mod parked;
+mod run;
+mod state;
+mod status;
+mod tail;
 
 use std::future::Future;
 
@@ -17,29 +27,25 @@ use crate::{
 ///
 /// # Errors
 /// A [`ConfigError`](crate::config::ConfigError) or a [`Misuse`](crate::exit::Misuse) for exit code 2, anything else for 1.
-pub fn execute(args: Args, _progress: Progress) -> anyhow::Result<Exit> {
+pub fn execute(args: Args, progress: Progress) -> anyhow::Result<Exit> {
     let config = args.config;
     match args.command {
         Command::Check => check::execute(&config),
         Command::Feed(FeedCommand::Serve(args)) => block_on(feed_serve::execute(args)),
-        Command::Run(_) => not_built("run"),
-        Command::Demo(_) => not_built("demo"),
-        Command::Inspect(_) => not_built("inspect"),
-        Command::Status(_) => not_built("status"),
-        Command::State(_) => not_built("state"),
-        Command::Feed(FeedCommand::Tail(_)) => not_built("feed tail"),
-        Command::Parked(_) => not_built("parked"),
-        Command::Pause(_) => not_built("pause"),
-        Command::Resume(_) => not_built("resume"),
-        Command::Reset(_) => not_built("reset"),
-        Command::Backup(_) => not_built("backup"),
-        Command::Restore(_) => not_built("restore"),
-        Command::CompileChild(_) => not_built("compile-child"),
+        Command::Run(args) => block_on(run::execute(args, &config, &progress)),
+        Command::Demo(args) => block_on(demo::execute(args, &progress)),
+        Command::Inspect(args) => inspect::execute(&args),
+        Command::Status(args) => status::execute(&args, &config),
+        Command::State(command) => state::execute(command, &config),
+        Command::Feed(FeedCommand::Tail(args)) => block_on(tail::execute(args, &config)),
+        Command::Parked(command) => block_on(parked::execute(command, &config)),
+        Command::Pause(args) => block_on(control::pause(args, &config)),
+        Command::Resume(args) => block_on(control::resume(args, &config)),
+        Command::Reset(args) => block_on(control::reset(args, &config)),
+        Command::Backup(args) => backup::backup(&args, &config),
+        Command::Restore(args) => backup::restore(&args, &config),
+        Command::CompileChild(_) => unreachable!("`main` runs it before anything else"),
     }
-}
-
-fn not_built(command: &str) -> anyhow::Result<Exit> {
-    anyhow::bail!("`tidemill {command}` is not built yet")
 }
 
 /// Runs a command that waits for things.

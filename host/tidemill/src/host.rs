@@ -10,6 +10,7 @@
 //!     └────▶ watcher (files), desk (requests in the database)
 //! ```
 
+mod alone;
 mod components;
 mod desk;
 mod follower;
@@ -23,14 +24,17 @@ mod wiring;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tidemill_pipeline::{FeedName, PartitionKey, ProcessorId, ProcessorName, Seen};
+use tidemill_pipeline::{Digest, FeedName, PartitionKey, ProcessorId, ProcessorName, Seen};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
     time::timeout,
 };
 
-pub(crate) use self::wiring::{Feed, Store, Wiring, open_feed};
+pub(crate) use self::{
+    alone::execute as execute_alone,
+    wiring::{Engine, Feed, Reader, Wiring, engine_settings, limits, open_feed},
+};
 use self::{
     components::Components,
     desk::Desk,
@@ -96,26 +100,35 @@ impl Host {
         let data = config.data.clone();
         let wiring = tokio::task::spawn_blocking(move || Wiring::open(&data, options)).await??;
         let wiring = Arc::new(wiring);
-        let components = Arc::new(Components::new(&config.data, Arc::clone(&wiring)).context("the components' directory cannot be made")?);
+        let components = Arc::new(
+            Components::new(&config.data, Arc::clone(&wiring)).context("the components' directory cannot be made")?,
+        );
         let mut listings = BTreeMap::new();
         for (name, feed) in &config.feeds {
             if config.processors.values().any(|processor| processor.feeds.contains(name)) {
-                let listing = FeedListing::new(name.clone(), open_feed(name, feed)?, feed.discovery_interval, wiring::retry_policy());
+                let listing = FeedListing::new(
+                    name.clone(),
+                    open_feed(name, feed)?,
+                    feed.discovery_interval,
+                    wiring::retry_policy(),
+                );
                 listings.insert(name, Arc::new(listing));
             }
         }
         let files = config.processors.values().map(|processor| processor.component.as_path());
         let watcher = Watcher::start(files)?;
         let stop = watch::Sender::new(false);
-        let (mut runners, mut others, mut states, mut desk) = (JoinSet::new(), JoinSet::new(), BTreeMap::new(), Desk::new(Arc::clone(&wiring)));
+        let (mut runners, mut others, mut states, mut desk) =
+            (JoinSet::new(), JoinSet::new(), BTreeMap::new(), Desk::new(Arc::clone(&wiring)));
         for (name, processor) in &config.processors {
             let state = watch::Sender::new(RunnerState::default());
             states.insert(name.clone(), state.subscribe());
             let (requests, inbox) = mpsc::channel(1);
             desk.serve(name.clone(), requests);
-            let feeds = processor.feeds.iter().filter_map(|feed| {
-                Some((Arc::clone(listings.get(feed)?), config.feeds.get(feed)?.clone()))
-            });
+            let feeds = processor
+                .feeds
+                .iter()
+                .filter_map(|feed| Some((Arc::clone(listings.get(feed)?), config.feeds.get(feed)?.clone())));
             let runner = Runner {
                 id: ProcessorId { name: name.clone(), version: STATE_VERSION },
                 config: processor.clone(),
@@ -141,10 +154,20 @@ impl Host {
     /// Where each partition stands, by processor.
     pub(crate) fn seen(&self) -> Vec<(ProcessorName, PartitionKey, Seen)> {
         let of = |(name, state): (&ProcessorName, &watch::Receiver<RunnerState>)| match &*state.borrow() {
-            RunnerState::Running(running) => running.seen().into_iter().map(|(key, seen)| (name.clone(), key, seen)).collect(),
-            RunnerState::Loading | RunnerState::Unloadable(_) | RunnerState::Ended(_) => Vec::new(),
+            RunnerState::Running(running) => {
+                running.seen().into_iter().map(|(key, seen)| (name.clone(), key, seen)).collect()
+            }
+            RunnerState::Loading | RunnerState::Unloadable | RunnerState::Ended => Vec::new(),
         };
         self.states.iter().flat_map(of).collect()
+    }
+
+    /// The component that a processor runs now.
+    pub(crate) fn component(&self, processor: &ProcessorName) -> Option<Digest> {
+        match &*self.states.get(processor)?.borrow() {
+            RunnerState::Running(running) => Some(running.component().digest()),
+            RunnerState::Loading | RunnerState::Unloadable | RunnerState::Ended => None,
+        }
     }
 
     /// Whether nothing will happen by itself any more; and if so, whether everything went well in this run.
@@ -155,24 +178,24 @@ impl Host {
                 RunnerState::Loading => return None,
                 RunnerState::Running(running) if !running.at_rest() => {
                     // A feed that cannot be discovered for a reason that will not pass keeps nobody waiting.
-                    let broken = |feed: &FeedName| self.listings.iter().any(|listing| listing.name == *feed && listing.is_broken());
+                    let broken = |feed: &FeedName| {
+                        self.listings.iter().any(|listing| listing.name == *feed && listing.is_broken())
+                    };
                     if !running.waits_only_for(broken) {
                         return None;
                     }
                     clean = false;
                 }
                 RunnerState::Running(running) => clean &= running.is_clean(),
-                RunnerState::Unloadable(_) | RunnerState::Ended(_) => clean = false,
+                RunnerState::Unloadable | RunnerState::Ended => clean = false,
             }
         }
         Some(clean)
     }
 
-    /// Waits until every processor has ended by itself: all were taken by other hosts, or there is none.
-    pub(crate) async fn ended(&mut self) {
-        while let Some(result) = self.runners.join_next().await {
-            report(result);
-        }
+    /// Whether every processor has ended by itself: each was taken by another host.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.states.is_empty() && self.states.values().all(|state| matches!(*state.borrow(), RunnerState::Ended))
     }
 
     /// Stops: every worker ends after its batch; past the deadline they are dropped, which loses nothing that

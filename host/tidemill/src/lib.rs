@@ -11,6 +11,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod exit;
+mod host;
 pub mod logging;
 pub mod output;
 pub mod serve;

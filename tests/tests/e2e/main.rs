@@ -3,4 +3,5 @@
 mod demo_component;
 mod guests;
 mod simulation;
+mod store;
 mod tidy;

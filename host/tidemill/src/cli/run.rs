@@ -74,6 +74,9 @@ pub struct DemoArgs {
 
 /// `inspect`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Ends with 1 if it does not fit the contract. Nothing is compiled or run: `tidemill check` does that."
+)]
 pub struct InspectArgs {
     /// A component, or a core module with the contract's metadata.
     #[arg(value_name = "FILE")]
@@ -121,5 +124,5 @@ pub struct RestoreArgs {
 pub struct CompileChildArgs {
     /// What the host passes on.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub arguments: Vec<String>,
+    pub arguments: Vec<std::ffi::OsString>,
 }

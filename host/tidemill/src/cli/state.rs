@@ -42,7 +42,9 @@ pub struct StateGetArgs {
 #[command(after_help = "\
 Examples:
   tidemill state scan totals
-  tidemill state scan totals --prefix total/ --json     an object a line: \"key\", and \"value\" or \"value-base64\"")]
+  tidemill state scan totals --prefix total/ --json     an object a line: \"key\", and \"value\" or \"value-base64\"
+
+The entries are read in pages: beside a host that runs they need not be of one moment.")]
 pub struct StateScanArgs {
     /// The processor.
     #[arg(value_parser = words::processor)]

@@ -1,26 +1,105 @@
-//! `tidemill check`: everything that is wrong with the configuration, at once.
+//! `check`: everything that is wrong with the configuration, its feeds and its components, at once.
 
-use std::path::Path;
+use std::{collections::BTreeMap, fs, io::Read as _, path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use tidemill_engine::CodeHashes;
+use tidemill_pipeline::{Digest, ProcessorName};
 
 use crate::{
-    config::{Config, StateLayout},
+    config::{Config, ProcessorConfig, StateLayout},
     exit::Exit,
-    output::{Table, print},
+    host::{Engine, engine_settings, limits, open_feed},
+    output::{Table, complain, print},
 };
 
-/// Loads the configuration and prints what it comes to.
+/// Loads the configuration, opens its feeds without asking them, loads its components, and prints what it comes to.
 pub(super) fn execute(path: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(path)?;
-    print(&summary(&config))?;
-    Ok(Exit::Done)
+    let feeds = feed_problems(&config);
+    let components = Components::load(&config)?;
+    for problem in feeds.iter().chain(&components.problems) {
+        complain(&format!("error: {problem}"));
+    }
+    print(&summary(&config, &components.digests))?;
+    Ok(match (feeds.is_empty(), components.problems.is_empty()) {
+        (false, _) => Exit::Misconfigured,
+        (true, false) => Exit::Failed,
+        (true, true) => Exit::Done,
+    })
 }
 
-fn summary(config: &Config) -> String {
+/// What is wrong with the feeds that a processor reads.
+fn feed_problems(config: &Config) -> Vec<String> {
+    let read = |name| config.processors.values().any(|processor| processor.feeds.contains(name));
+    let feeds = config.feeds.iter().filter(|(name, _)| read(name));
+    feeds.filter_map(|(name, feed)| open_feed(name, feed).err()).map(|error| format!("{error:#}")).collect()
+}
+
+/// What the components came to.
+#[derive(Default)]
+struct Components {
+    digests: BTreeMap<ProcessorName, Digest>,
+    problems: Vec<String>,
+}
+
+impl Components {
+    /// Compiles and loads each, in a directory that is removed afterwards: a host that runs notices nothing.
+    fn load(config: &Config) -> anyhow::Result<Self> {
+        let mut components = Self::default();
+        if config.processors.is_empty() {
+            return Ok(components);
+        }
+        let cache = tempfile::Builder::new()
+            .prefix("tidemill-check-")
+            .tempdir()
+            .context("there is no room for compiled code")?;
+        let engine = Engine::new(engine_settings(cache.path(), 1, Arc::new(Forgotten))?)?;
+        for (name, processor) in &config.processors {
+            match load(&engine, processor) {
+                Ok(digest) => {
+                    components.digests.insert(name.clone(), digest);
+                }
+                Err(problem) => components
+                    .problems
+                    .push(format!("processor `{name}`: the component {} {problem}", processor.component.display())),
+            }
+        }
+        Ok(components)
+    }
+}
+
+/// Whether a component loads; if not, the rest of a sentence that begins with it.
+fn load(engine: &Engine, processor: &ProcessorConfig) -> Result<Digest, String> {
+    let limits = limits(processor);
+    let mut bytes = Vec::new();
+    let file = fs::File::open(&processor.component);
+    // One byte more than is allowed tells the engine that it is too large.
+    let read = file.and_then(|file| file.take(limits.component_bytes_max as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| format!("cannot be read: {error}"))?;
+    let component = engine.load(&bytes, &limits).map_err(|error| {
+        format!("does not load: {error}\n  hint: look at it with `tidemill inspect {}`", processor.component.display())
+    })?;
+    Ok(component.digest())
+}
+
+/// The code is used once, by the process that had it compiled.
+struct Forgotten;
+
+impl CodeHashes for Forgotten {
+    fn get(&self, _: &str) -> Option<Digest> {
+        None
+    }
+
+    fn set(&self, _: &str, _: Digest) {}
+}
+
+fn summary(config: &Config, digests: &BTreeMap<ProcessorName, Digest>) -> String {
     let mut feeds = Table::new(["feed", "address"]);
     for (name, feed) in &config.feeds {
         feeds.row([name.to_string(), feed.address()]);
     }
-    let mut processors = Table::new(["processor", "component", "feeds", "state", "on reject"]);
+    let mut processors = Table::new(["processor", "component", "digest", "feeds", "state", "on reject"]);
     for (name, processor) in &config.processors {
         let state = match processor.state {
             StateLayout::Shared => "shared",
@@ -29,6 +108,7 @@ fn summary(config: &Config) -> String {
         processors.row([
             name.to_string(),
             processor.component.display().to_string(),
+            digests.get(name).map_or_else(|| "-".to_owned(), Digest::short),
             processor.feeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             state.to_owned(),
             processor.on_reject.as_str().to_owned(),

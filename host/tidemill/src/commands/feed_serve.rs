@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
+use super::run::Signals;
 use crate::{
     cli::ServeArgs,
     exit::Exit,
@@ -12,7 +13,7 @@ use crate::{
     serve::{FileLog, Options, serve},
 };
 
-/// Publishes until Ctrl-C.
+/// Publishes until Ctrl-C or SIGTERM.
 pub(super) async fn execute(args: ServeArgs) -> anyhow::Result<Exit> {
     let log = FileLog::open(&args.file).with_context(|| format!("{} cannot be published", args.file.display()))?;
     let listener =
@@ -20,12 +21,7 @@ pub(super) async fn execute(args: ServeArgs) -> anyhow::Result<Exit> {
     let url = format!("http://{}/feed", listener.local_addr()?);
     print(&format!("{} as a feed of {} partition(s): {url}\n", args.file.display(), args.partitions))?;
     let options = Options { partitions: args.partitions, key: args.key, ..Options::default() };
-    serve(listener, Arc::new(log), options, interrupted()).await?;
+    let mut signals = Signals::listen()?;
+    serve(listener, Arc::new(log), options, async move { signals.next().await }).await?;
     Ok(Exit::Done)
-}
-
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

@@ -56,7 +56,12 @@ impl Components {
     }
 
     /// The component of a processor now, if its file is another one than `running`.
-    pub(crate) async fn if_changed(&self, claim: &Claim, config: &ProcessorConfig, running: Digest) -> anyhow::Result<Option<Component>> {
+    pub(crate) async fn if_changed(
+        &self,
+        claim: &Claim,
+        config: &ProcessorConfig,
+        running: Digest,
+    ) -> anyhow::Result<Option<Component>> {
         let (path, bytes_max) = (config.component.clone(), config.limits.component_bytes_max);
         let bytes = spawn_blocking(move || read(&path, bytes_max)).await??;
         if Digest::of(&bytes) == running {

@@ -62,14 +62,17 @@ impl Desk {
                     Some(Err(mpsc::error::TrySendError::Closed(_))) => {
                         self.refuse(id, format!("processor `{processor}` has ended; see the host's log")).await;
                     }
-                    None => self.refuse(id, format!("the running host's configuration has no processor `{processor}`")).await,
+                    None => {
+                        self.refuse(id, format!("the running host's configuration has no processor `{processor}`"))
+                            .await
+                    }
                 }
             }
         }
     }
 
     async fn refuse(&self, request: RequestId, reason: String) {
-        let outcome = Outcome::Refused { reason, hint: None };
+        let outcome = Outcome::Refused { cause: reason, hint: None };
         if let Err(failure) = self.wiring.store.answer(request, outcome).await {
             tracing::warn!(cause = %failure.cause, "a request could not be answered");
         }

@@ -4,14 +4,10 @@
 use std::sync::Arc;
 
 use tidemill_pipeline::{
-    Backoff, Exit, Failure, FailureKind, Fetcher, Known, Listed, NewPartition, Order, PartitionId, PartitionKey, ReadFrom, Worker,
-    children, plan,
+    Backoff, Exit, Failure, FailureKind, Fetcher, Known, Listed, NewPartition, Order, PartitionId, PartitionKey,
+    ReadFrom, Worker, children, plan,
 };
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::sleep,
-};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
 use super::{
@@ -41,6 +37,7 @@ impl Follower {
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) -> Option<Failure> {
         let mut listings = self.feed.subscribe();
         listings.mark_changed();
+        let mut plans = self.running.plans();
         let mut backoff = Backoff::new(wiring::retry_policy());
         loop {
             let listing = tokio::select! {
@@ -48,7 +45,7 @@ impl Follower {
                 _ = stop.wait_for(|stop| *stop) => return None,
                 listing = newer(&mut listings) => listing,
             };
-            match self.term(&listing, &mut listings, &mut stop).await {
+            match self.term(&listing, &mut listings, &mut plans, &mut stop).await {
                 Ok(TermEnd::Stopped) => return None,
                 Ok(TermEnd::Superseded(failure)) => return Some(failure),
                 Ok(TermEnd::Changed) => backoff.reset(),
@@ -68,6 +65,7 @@ impl Follower {
         &self,
         listing: &Listing,
         listings: &mut watch::Receiver<Listing>,
+        plans: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<TermEnd, Failure> {
         let mut workers = JoinSet::new();
@@ -78,6 +76,10 @@ impl Follower {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break TermEnd::Stopped,
                 () = changed(listings, listing) => break TermEnd::Changed,
+                Ok(()) = plans.changed() => {
+                    listings.mark_changed();
+                    break TermEnd::Changed;
+                }
                 Some(exit) = workers.join_next() => exit,
             };
             match exit {
@@ -92,7 +94,10 @@ impl Follower {
                 Ok(Exit::Superseded(failure)) => break TermEnd::Superseded(failure),
                 Err(error) => {
                     tracing::error!(feed = %self.feed.name, %error, "a worker ended as it never should: this is a bug of Tidemill");
-                    return Err(Failure::unavailable(tidemill_pipeline::Stage::Process, "a worker ended as it never should"));
+                    return Err(Failure::unavailable(
+                        tidemill_pipeline::Stage::Process,
+                        "a worker ended as it never should",
+                    ));
                 }
             }
         };
@@ -101,7 +106,12 @@ impl Follower {
     }
 
     /// Plans, opens what begins, and starts a worker for each partition that has none.
-    async fn start(&self, listed: &[Listed], workers: &mut JoinSet<Exit>, started: &mut Vec<PartitionId>) -> Result<(), Failure> {
+    async fn start(
+        &self,
+        listed: &[Listed],
+        workers: &mut JoinSet<Exit>,
+        started: &mut Vec<PartitionId>,
+    ) -> Result<(), Failure> {
         let known = self.running.known(&self.feed.name).await?;
         let known = known.into_iter().map(|(key, checkpoint)| {
             let finished = checkpoint.status == tidemill_pipeline::Status::Finished;
@@ -134,11 +144,17 @@ impl Follower {
         NewPartition { key: self.key(partition), start, feed_identity: self.feed.feed.identity() }
     }
 
-    fn worker(&self, partition: &PartitionId, listed: &[Listed], closed: bool) -> impl Future<Output = Exit> + Send + 'static {
+    fn worker(
+        &self,
+        partition: &PartitionId,
+        listed: &[Listed],
+        closed: bool,
+    ) -> impl Future<Output = Exit> + Send + 'static {
         let key = self.key(partition);
         let children = children(partition, listed).map(|child| self.new_partition(child, ReadFrom::First)).collect();
         let watched = self.running.watch(&key, Order { children, ..Order::default() });
-        let settings = wiring::worker_settings(key.clone(), self.feed.feed.identity(), &self.config, &self.running.config);
+        let settings =
+            wiring::worker_settings(key.clone(), self.feed.feed.identity(), &self.config, &self.running.config);
         let source = self.feed.feed.source(partition.clone());
         let fetch = wiring::fetch_settings(&self.config);
         let fetcher = Fetcher::new(source, fetch, watch::Sender::new(closed).subscribe(), Arc::clone(&watched.monitor));

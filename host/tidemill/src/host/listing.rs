@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::wiring::Feed;
+use super::wiring::{FEED_API, Feed};
 
 /// How long after a discovery that failed for good it is tried again: a person may have repaired the feed.
 const BROKEN_WAIT: Duration = Duration::from_secs(60);
@@ -64,7 +64,8 @@ impl FeedListing {
             let wait = match self.feed.discover().await {
                 Ok(discovery) => {
                     self.publish(discovery.partitions);
-                    if self.feed.lists() { self.interval } else { Duration::MAX }
+                    // The other protocols have no discovery: asking again would say the same.
+                    if discovery.protocol == FEED_API { self.interval } else { Duration::MAX }
                 }
                 Err(failure) => {
                     let wait = backoff.next(failure.retry_after);
@@ -99,7 +100,9 @@ impl FeedListing {
     fn complain(&self, failure: Failure) {
         let (cause, hint) = (&failure.cause, failure.hint.as_deref());
         match failure.kind {
-            FailureKind::Unavailable => tracing::warn!(feed = %self.name, %cause, hint, "the feed cannot be discovered now"),
+            FailureKind::Unavailable => {
+                tracing::warn!(feed = %self.name, %cause, hint, "the feed cannot be discovered now")
+            }
             _ => tracing::error!(feed = %self.name, %cause, hint, "the feed cannot be discovered"),
         }
         self.listing.send_modify(|listing| listing.trouble = Some(failure));

@@ -8,15 +8,30 @@ use super::running::Running;
 /// Executes a request. If that fails it stays in the database, and the desk comes with it again.
 pub(super) async fn execute(running: &Running, request: Request) {
     let (processor, what) = (&running.claim.processor.name, request.kind.as_str().to_owned());
-    let result = match &request.kind {
-        RequestKind::ParkedRetry { numbers } => retry(running, &request, numbers).await,
-        _ => in_lanes(running, &request).await,
-    };
-    match result {
-        Ok(outcome) => tracing::info!(%processor, what, ?outcome, "a request was executed"),
+    match outcome(running, &request).await {
+        Ok(outcome) => {
+            tracing::info!(%processor, what, ?outcome, "a request was executed");
+            if matches!(request.kind, RequestKind::Reset { .. } | RequestKind::ResetPartition { .. }) {
+                running.plan_anew();
+            }
+        }
         // It was answered or taken back in between: there is nothing to do.
         Err(failure) if failure.kind == FailureKind::Fenced => {}
         Err(failure) => tracing::warn!(%processor, what, cause = %failure.cause, "a request could not be executed"),
+    }
+}
+
+/// Executes a request and says what became of it.
+pub(super) async fn outcome(running: &Running, request: &Request) -> Result<Outcome, Failure> {
+    match &request.kind {
+        RequestKind::RetryParked { parked } => retry(running, request, parked).await,
+        RequestKind::Pause { .. }
+        | RequestKind::Resume { .. }
+        | RequestKind::Reset { .. }
+        | RequestKind::ResetPartition { .. }
+        | RequestKind::AcceptFeedChange { .. }
+        | RequestKind::DropParked { .. }
+        | RequestKind::Unknown(_) => in_lanes(running, request).await,
     }
 }
 
@@ -48,7 +63,9 @@ async fn retry(running: &Running, request: &Request, numbers: &[i64]) -> Result<
                 seat.commit(&running.store, commit).await?;
                 applied += 1;
             }
-            Err(failure) if matches!(failure.kind, FailureKind::Fenced | FailureKind::Superseded) => return Err(failure),
+            Err(failure) if matches!(failure.kind, FailureKind::Fenced | FailureKind::Superseded) => {
+                return Err(failure);
+            }
             Err(failure) => refused.push(format!("{number} stays parked: {}", failure.cause)),
         }
     }
@@ -56,7 +73,7 @@ async fn retry(running: &Running, request: &Request, numbers: &[i64]) -> Result<
         Outcome::Done(format!("{applied} applied"))
     } else {
         let hint = "give the processor a component that can apply it, or `tidemill parked drop` it".to_owned();
-        Outcome::Refused { reason: format!("{applied} applied; {}", refused.join("; ")), hint: Some(hint) }
+        Outcome::Refused { cause: format!("{applied} applied; {}", refused.join("; ")), hint: Some(hint) }
     };
     running.store.answer(request.id, outcome.clone()).await?;
     Ok(outcome)

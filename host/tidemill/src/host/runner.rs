@@ -40,11 +40,11 @@ pub(crate) enum RunnerState {
     #[default]
     Loading,
     /// The component could not be loaded; the runner waits for another file.
-    Unloadable(String),
+    Unloadable,
     /// It runs.
     Running(Arc<Running>),
     /// Another host has the processor, or the runner was stopped.
-    Ended(Option<Failure>),
+    Ended,
 }
 
 impl Runner {
@@ -61,7 +61,7 @@ impl Runner {
         if let Some(failure) = &end {
             tracing::error!(processor = %self.id.name, cause = %failure.cause, hint = failure.hint.as_deref(), "the processor stopped");
         }
-        self.state.send_replace(RunnerState::Ended(end));
+        self.state.send_replace(RunnerState::Ended);
     }
 
     /// Claims the processor and loads its component; waits for another file if it does not load.
@@ -88,7 +88,7 @@ impl Runner {
                 }
                 Err(error) => {
                     tracing::error!(processor = %self.id.name, cause = format!("{error:#}"), "the component does not load; waiting for another file");
-                    self.state.send_replace(RunnerState::Unloadable(format!("{error:#}")));
+                    self.state.send_replace(RunnerState::Unloadable);
                 }
             }
             tokio::select! {
@@ -129,8 +129,9 @@ impl Runner {
                 Some((request, done)) = self.requests.recv() => {
                     requests::execute(&running, request).await;
                     running.tell(|order: &mut Order| order.revision += 1);
-                    // Whoever asked may be gone.
-                    drop(done.send(()));
+                    if done.send(()).is_err() {
+                        tracing::debug!("the desk is gone: the host is about to end");
+                    }
                 }
             }
         }

@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tidemill_pipeline::{
-    Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Order, PartitionKey, Seen, StateGuard,
-    StateSpace, Status, Step, WriteSet,
+    Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Order, PartitionKey, Seen,
+    StateGuard, StateSpace, Status, Step, WriteSet,
 };
 use tokio::sync::watch;
 
@@ -15,7 +16,6 @@ use super::wiring::{Component, Processor, Store, Wiring};
 use crate::config::{ProcessorConfig, StateLayout};
 
 /// A processor that runs. Shared by its runner, its followers and whoever looks at it.
-#[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) claim: Claim,
     pub(crate) config: ProcessorConfig,
@@ -26,6 +26,14 @@ pub(crate) struct Running {
     partitions: Mutex<BTreeMap<PartitionKey, Partition>>,
     /// The feeds whose partitions are planned and started.
     planned: Mutex<BTreeMap<FeedName, bool>>,
+    /// Changes when the partitions must be planned anew although the feed lists the same.
+    plans: watch::Sender<u64>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("claim", &self.claim).finish_non_exhaustive()
+    }
 }
 
 /// One partition's worker, from outside.
@@ -60,6 +68,7 @@ impl Running {
             lanes: Mutex::default(),
             partitions: Mutex::default(),
             planned: Mutex::new(planned),
+            plans: watch::Sender::new(0),
         }
     }
 
@@ -124,7 +133,9 @@ impl Running {
     /// Begins to keep a partition's worker in sight. What was counted of an earlier worker goes on.
     pub(crate) fn watch(&self, key: &PartitionKey, order: Order) -> Partition {
         let mut partitions = lock(&self.partitions);
-        let monitor = partitions.get(key).map_or_else(|| Arc::new(Monitor::new(Seen::default())), |known| Arc::clone(&known.monitor));
+        let monitor = partitions
+            .get(key)
+            .map_or_else(|| Arc::new(Monitor::new(Seen::default())), |known| Arc::clone(&known.monitor));
         monitor.send_modify(|seen| seen.idle = false);
         let partition = Partition { monitor, orders: watch::Sender::new(order), done: false };
         partitions.insert(key.clone(), partition.clone());
@@ -142,6 +153,16 @@ impl Running {
     /// A feed's partitions are planned and started, or are about to be planned anew.
     pub(crate) fn set_planned(&self, feed: &FeedName, planned: bool) {
         lock(&self.planned).insert(feed.clone(), planned);
+    }
+
+    /// Lets every follower plan its partitions anew: positions were changed from outside.
+    pub(crate) fn plan_anew(&self) {
+        self.plans.send_modify(|plans| *plans += 1);
+    }
+
+    /// When the partitions must be planned anew.
+    pub(crate) fn plans(&self) -> watch::Receiver<u64> {
+        self.plans.subscribe()
     }
 
     /// Tells every worker something.
@@ -167,8 +188,7 @@ impl Running {
 
     /// Whether nothing will happen by itself.
     pub(crate) fn at_rest(&self) -> bool {
-        lock(&self.planned).values().all(|planned| *planned)
-            && lock(&self.partitions).values().all(Partition::at_rest)
+        lock(&self.planned).values().all(|planned| *planned) && lock(&self.partitions).values().all(Partition::at_rest)
     }
 
     /// Whether it is at rest but for feeds of this kind, whose partitions are not planned.

@@ -38,7 +38,9 @@ impl Watcher {
                     tracing::debug!("a file changed while no processor runs");
                 }
             }
-            Err(errors) => tracing::warn!(?errors, "the component files cannot be watched; restart to load changed ones"),
+            Err(errors) => {
+                tracing::warn!(?errors, "the component files cannot be watched; restart to load changed ones")
+            }
         };
         let mut debouncer = new_debouncer(QUIET, None, seen)?;
         let directories: BTreeSet<&Path> = components.filter_map(Path::parent).collect();

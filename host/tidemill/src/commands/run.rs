@@ -1,0 +1,127 @@
+//! `run`: runs the processors of the configuration.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    cli::RunArgs,
+    config::Config,
+    exit::Exit,
+    host::{AcceptFeedChange, Host, HostOptions},
+    output::{Progress, Snapshot},
+};
+
+/// How long the batches that run may take to end after a first signal.
+const STOP_TIME: Duration = Duration::from_secs(10);
+/// How often it is looked whether everything is at rest, and progress is drawn.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Why a host is stopped.
+enum End {
+    /// Everything is at rest; whether all went well.
+    Rest(bool),
+    Signal,
+    /// Every processor has ended by itself.
+    Ended,
+}
+
+/// Runs until a signal, or until everything is at rest.
+pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -> anyhow::Result<Exit> {
+    let config = Config::load(config)?;
+    let mut signals = Signals::listen()?;
+    let accept_feed_change = match args.accept_feed_change {
+        None => AcceptFeedChange::None,
+        Some(feeds) if feeds.is_empty() => AcceptFeedChange::All,
+        Some(feeds) => AcceptFeedChange::Feeds(feeds),
+    };
+    let began = Instant::now();
+    let mut host = Host::start(&config, HostOptions { accept_feed_change, threads: None }).await?;
+    let end = watch(&mut host, &mut signals, args.until_idle, progress).await;
+    progress.clear();
+    let events: u64 = host.seen().iter().map(|(_, _, seen)| seen.events).sum();
+    let elapsed = began.elapsed();
+    tokio::select! {
+        biased;
+        stopped = host.stop(STOP_TIME) => stopped?,
+        () = signals.next() => {
+            tracing::warn!("stopped at once by a second signal; what was not committed will be done again");
+            return Ok(Exit::Failed);
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = events as f64 / elapsed.as_secs_f64();
+    tracing::info!(
+        events,
+        seconds = format!("{:.2}", elapsed.as_secs_f64()),
+        events_per_second = format!("{rate:.0}"),
+        "the host ended"
+    );
+    Ok(match end {
+        End::Rest(true) | End::Signal => Exit::Done,
+        End::Rest(false) | End::Ended => Exit::Failed,
+    })
+}
+
+async fn watch(host: &mut Host, signals: &mut Signals, until_idle: bool, progress: &Progress) -> End {
+    let mut looks = interval(LOOK_INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = signals.next() => {
+                tracing::info!("stopping after the batches that run; a second signal stops at once");
+                return End::Signal;
+            }
+            _ = looks.tick() => {}
+        }
+        if progress.is_drawn() {
+            progress.show(&snapshots(host));
+        }
+        if until_idle {
+            if let Some(clean) = host.at_rest() {
+                return End::Rest(clean);
+            }
+        }
+        if host.has_ended() {
+            return End::Ended;
+        }
+    }
+}
+
+/// Where everything stands, for a terminal.
+pub(super) fn snapshots(host: &Host) -> Vec<Snapshot> {
+    let seen = host.seen().into_iter().filter_map(|(processor, key, seen)| {
+        let status = seen.checkpoint.as_ref()?.status;
+        // A feed offers no count of what is ahead; all that can be known is that nothing is.
+        let lag = seen.idle.then(|| "0".to_owned());
+        Some(Snapshot { processor, key, events: seen.events, lag, status })
+    });
+    seen.collect()
+}
+
+/// SIGINT and SIGTERM.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next of them.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

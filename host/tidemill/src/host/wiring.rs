@@ -1,0 +1,216 @@
+//! The wiring: the one file that names every adapter and makes them from the configuration.
+
+use std::{ffi::OsString, fmt, path::Path, sync::Arc, thread::available_parallelism, time::Duration};
+
+use anyhow::Context as _;
+use tidemill_engine::{CodeHashes, Compiler, CompilerCommand, EngineSettings, LogLevel, ProcessorSettings};
+use tidemill_feeds::{Address, Bounds, Credential, FeedSettings};
+use tidemill_pipeline::{
+    Claim, Digest, Failure, FeedName, FetchSettings, PartitionKey, ProcessorId, ProcessorName, RetryPolicy,
+    WorkerSettings,
+};
+use tidemill_store::{DataLock, Options, Owner, RequestKind, Requests};
+
+use super::{HostOptions, make_data_directory};
+use crate::config::{FeedConfig, FeedUrl, ProcessorConfig, Protocol, SecretSource};
+
+pub(crate) type Store = tidemill_store::Sqlite;
+pub(crate) type Reader = tidemill_store::Reader;
+pub(crate) type Engine = tidemill_engine::Engine;
+pub(crate) type Component = tidemill_engine::Component;
+pub(crate) type Processor = tidemill_engine::ComponentProcessor;
+pub(crate) type Feed = tidemill_feeds::Feed;
+
+/// The protocol with a discovery.
+pub(crate) const FEED_API: tidemill_feeds::Protocol = tidemill_feeds::Protocol::FeedApi;
+
+/// How finely the wall time of calls is measured.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What every processor of a host shares.
+pub(crate) struct Wiring {
+    pub(crate) store: Store,
+    engine: Engine,
+    options: HostOptions,
+    data: std::path::PathBuf,
+    /// Says to others that this process runs the processors. Released by the system however the process ends.
+    _lock: DataLock,
+}
+
+impl fmt::Debug for Wiring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wiring").field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+impl Wiring {
+    /// Takes the data directory, and opens what is in it. Blocks.
+    pub(crate) fn open(data: &Path, options: HostOptions) -> anyhow::Result<Self> {
+        make_data_directory(data)?;
+        let lock = DataLock::acquire(data)?;
+        let store = Store::open(data, &Options::default())?;
+        let hashes = Hashes { store: store.clone(), runtime: tokio::runtime::Handle::current() };
+        let threads = options.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+        let engine = Engine::new(engine_settings(&data.join("code"), threads, Arc::new(hashes))?)?;
+        Ok(Self { store, engine, options, data: data.to_owned(), _lock: lock })
+    }
+
+    /// Claims a processor for this process.
+    pub(crate) async fn claim(&self, processor: &ProcessorId) -> Result<Claim, Failure> {
+        self.store.claim(processor, &Owner::this_process().to_string()).await
+    }
+
+    /// Lets a feed's cursors count although its address changed, if the command line says so.
+    pub(crate) async fn accept_feed_change(&self, claim: &Claim, name: &FeedName, feed: &Feed) -> Result<(), Failure> {
+        if !self.options.accept_feed_change.accepts(name) {
+            return Ok(());
+        }
+        let kind = RequestKind::AcceptFeedChange { feed: name.clone(), identity: feed.identity() };
+        let (data, processor) = (self.data.clone(), claim.processor.clone());
+        let submit = move || Requests::open(&data)?.submit(&processor, &kind);
+        let id = tokio::task::spawn_blocking(submit).await.unwrap_or_else(|error| {
+            Err(Failure::unavailable(tidemill_pipeline::Stage::Load, format!("the request was lost: {error}")))
+        })?;
+        let outcome = self.store.execute(claim, id).await?;
+        tracing::info!(processor = %claim.processor.name, feed = %name, ?outcome, "the feed's new address was accepted");
+        Ok(())
+    }
+
+    /// Loads a component. Blocks.
+    pub(crate) fn load(&self, bytes: &[u8], config: &ProcessorConfig) -> anyhow::Result<Component> {
+        let component = self.engine.load(bytes, &limits(config));
+        component.with_context(|| format!("the component {} does not load", config.component.display()))
+    }
+
+    /// A processor that calls a component. Costs next to nothing until its first call.
+    pub(crate) fn processor(&self, component: &Component, name: &ProcessorName, config: &ProcessorConfig) -> Processor {
+        let settings = ProcessorSettings {
+            name: name.clone(),
+            config: config.config.entries().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            config_digest: config.config.digest(),
+            limits: limits(config),
+            instances: config.instances,
+            log_level: log_level(config.log_level),
+        };
+        self.engine.processor(component, settings)
+    }
+}
+
+/// The engine's settings for this program: it compiles in a child of itself.
+pub(crate) fn engine_settings(
+    cache_dir: &Path,
+    threads: usize,
+    hashes: Arc<dyn CodeHashes>,
+) -> anyhow::Result<EngineSettings> {
+    let program = std::env::current_exe()
+        .context("the program's own file cannot be found; it compiles components in a child of itself")?;
+    let compiler = Compiler::Child(CompilerCommand::new(program, [OsString::from("compile-child")]));
+    Ok(EngineSettings { cache_dir: cache_dir.to_owned(), threads, compiler, hashes, tick: TICK })
+}
+
+/// What a component may use.
+pub(crate) fn limits(config: &ProcessorConfig) -> tidemill_engine::Limits {
+    tidemill_engine::Limits {
+        memory_bytes_max: config.limits.memory_bytes_max,
+        call_time_max: config.limits.call_time,
+        fuel_base: config.limits.fuel_per_call,
+        fuel_per_event: config.limits.fuel_per_event,
+        fuel_per_byte: config.limits.fuel_per_byte,
+        component_bytes_max: config.limits.component_bytes_max,
+        ..tidemill_engine::Limits::default()
+    }
+}
+
+fn log_level(level: tracing::Level) -> LogLevel {
+    match level {
+        tracing::Level::TRACE => LogLevel::Trace,
+        tracing::Level::DEBUG => LogLevel::Debug,
+        tracing::Level::INFO => LogLevel::Info,
+        tracing::Level::WARN => LogLevel::Warn,
+        tracing::Level::ERROR => LogLevel::Error,
+    }
+}
+
+/// The hashes of compiled code, kept in the database.
+struct Hashes {
+    store: Store,
+    runtime: tokio::runtime::Handle,
+}
+
+impl CodeHashes for Hashes {
+    fn get(&self, name: &str) -> Option<Digest> {
+        self.runtime.block_on(self.store.code_hash(name)).unwrap_or_else(|failure| {
+            tracing::warn!(cause = %failure.cause, "the hash of compiled code cannot be read");
+            None
+        })
+    }
+
+    fn set(&self, name: &str, hash: Digest) {
+        if let Err(failure) = self.runtime.block_on(self.store.set_code_hash(name, hash)) {
+            tracing::warn!(cause = %failure.cause, "the hash of compiled code cannot be kept; it will be compiled again");
+        }
+    }
+}
+
+/// A feed of the configuration. No network.
+pub(crate) fn open_feed(name: &FeedName, config: &FeedConfig) -> anyhow::Result<Feed> {
+    let address = match &config.url {
+        FeedUrl::Http(url) => Address::Http(url.clone()),
+        FeedUrl::File(path) => Address::File(path.clone()),
+    };
+    let bounds = &config.bounds;
+    let settings = FeedSettings {
+        protocol: match config.protocol {
+            Protocol::Auto => tidemill_feeds::Protocol::Auto,
+            Protocol::ZeroEventHub => tidemill_feeds::Protocol::ZeroEventHub,
+            Protocol::FeedApi => tidemill_feeds::Protocol::FeedApi,
+        },
+        partitions: config.partitions,
+        event_headers: config.event_headers.clone(),
+        request_headers: config.request_headers.0.clone().into_iter().collect(),
+        credential: config.bearer_token.as_ref().map(|source| match source {
+            SecretSource::Env(name) => Credential::Env(name.clone()),
+            SecretSource::File(path) => Credential::File(path.clone()),
+        }),
+        ca_file: config.ca_file.clone(),
+        bounds: Bounds {
+            line_bytes_max: bounds.line_bytes_max,
+            page_bytes_max: bounds.page_bytes_max,
+            header_bytes_max: bounds.header_bytes_max,
+            time_to_first_byte: bounds.time_to_first_byte,
+            idle_time: bounds.idle_time,
+            bytes_per_second_min: bounds.bytes_per_second_min,
+            decompression_ratio_max: bounds.decompression_ratio_max,
+            redirects_max: bounds.redirects_max,
+        },
+        ..FeedSettings::new(name.clone(), address)
+    };
+    Feed::open(settings).map_err(|error| anyhow::anyhow!("{error}\n  hint: {}", error.hint()))
+}
+
+/// The waits after failures.
+pub(crate) fn retry_policy() -> RetryPolicy {
+    RetryPolicy::default()
+}
+
+pub(crate) fn fetch_settings(config: &FeedConfig) -> FetchSettings {
+    FetchSettings { page_size: config.page_size, poll_interval: config.poll_interval, retry: retry_policy() }
+}
+
+pub(crate) fn worker_settings(
+    key: PartitionKey,
+    feed_identity: String,
+    feed: &FeedConfig,
+    config: &ProcessorConfig,
+) -> WorkerSettings {
+    WorkerSettings {
+        key,
+        feed_identity,
+        batch: config.batch,
+        writes: config.limits.writes,
+        on_reject: config.on_reject,
+        durability: config.durability,
+        fetch_ahead_bytes: feed.bounds.fetch_ahead_bytes,
+        retry: retry_policy(),
+    }
+}

@@ -65,7 +65,7 @@ impl Description {
             digest,
             bytes,
             kind: sections.kind,
-            languages: list(&sections.languages),
+            languages: languages(sections),
             tools: list(&sections.tools),
             exports: list(&sections.exports),
             imports: list(&sections.imports),
@@ -74,6 +74,17 @@ impl Description {
             misfits: check::misfits(sections),
         }
     }
+}
+
+/// The languages that the file names, or those of the compilers that it names.
+fn languages(sections: &Sections) -> Vec<String> {
+    if !sections.languages.is_empty() {
+        return sections.languages.iter().cloned().collect();
+    }
+    let compilers =
+        [("rustc", "Rust"), ("TinyGo", "Go"), ("Go cmd/compile", "Go"), ("clang", "C or C++"), ("zig", "Zig")];
+    let used = |compiler: &str| sections.tools.iter().any(|tool| tool.starts_with(compiler));
+    compilers.iter().filter(|(compiler, _)| used(compiler)).map(|(_, language)| (*language).to_owned()).collect()
 }
 
 impl fmt::Display for Kind {

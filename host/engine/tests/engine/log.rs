@@ -1,6 +1,9 @@
 //! What a component says in the host's log.
 
-use std::sync::{Mutex, Once, PoisonError};
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, Once, PoisonError},
+};
 
 use tidemill_engine::LogLevel;
 use tidemill_pipeline::ProcessorName;
@@ -45,7 +48,7 @@ struct Line(String);
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.push_str(&format!(" {}={value:?}", field.name()));
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What crossing into a component costs: events in, writes out, reads, and a call itself.
 //!
-//! Variants are interleaved, and the median of the rounds is shown. `cargo bench -p tidemill-engine`.
+//! Variants are interleaved. The least of the rounds is what it costs; the median says how busy the machine was. `cargo bench -p tidemill-engine`.
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a benchmark")]
 #![allow(
     clippy::unwrap_used,
@@ -22,8 +22,8 @@ use tidemill_engine::{ComponentProcessor, Limits};
 use tidemill_pipeline::{Batch, Call, Instances, Metadata, Overlay, Processor, Value, WriteBounds};
 
 const EVENTS: usize = 1_000;
-const ROUNDS: usize = 31;
-const CALLS: usize = 20;
+const ROUNDS: usize = 201;
+const CALLS: usize = 5;
 
 /// Makes a key of four bytes of `$i` at 2048, with its value behind it.
 const KEY: &str = "
@@ -152,6 +152,7 @@ fn main() {
     }
     for variant in &mut variants {
         variant.times.sort_by(f64::total_cmp);
-        println!("{:45} {:8.0} ns", variant.name, variant.times[variant.times.len() / 2]);
+        let (least, median) = (variant.times[0], variant.times[variant.times.len() / 2]);
+        println!("{:45} {least:8.0} ns at least, {median:8.0} ns median", variant.name);
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn known(data: &Path, name: &ProcessorName) -> anyhow::Result<(Reader
                 [] => "none has run yet: start them with `tidemill run`".to_owned(),
                 _ => format!("these have: {}", names.join(", ")),
             };
-            anyhow::bail!("no processor `{name}` has run with {}\n  hint: {hint}", data.display())
+            anyhow::bail!("no processor `{name}` has run with the data directory `{}`\n  hint: {hint}", data.display())
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tidemill_store::DATABASE_FILE;
+
 use crate::{
     cli::{BackupArgs, RestoreArgs},
     config::Config,
@@ -15,7 +17,7 @@ pub(super) fn backup(args: &BackupArgs, config: &Path) -> anyhow::Result<Exit> {
     tidemill_store::backup(&config.data, &args.file)?;
     let bytes = std::fs::metadata(&args.file)?.len();
     print(&format!(
-        "{} holds the database of {} ({})\n",
+        "`{}` holds the database of `{}` ({})\n",
         args.file.display(),
         config.data.display(),
         bytesize::ByteSize(bytes)
@@ -26,7 +28,16 @@ pub(super) fn backup(args: &BackupArgs, config: &Path) -> anyhow::Result<Exit> {
 /// Puts a backup in the place of the database.
 pub(super) fn restore(args: &RestoreArgs, config: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(config)?;
+    let replaces = config.data.join(DATABASE_FILE).exists();
+    anyhow::ensure!(
+        args.force || !replaces,
+        "there is a database in `{}` already\n  hint: say `--force` to replace it; it is kept beside the new one, with the ending `.replaced`",
+        config.data.display()
+    );
     tidemill_store::restore(&args.file, &config.data, args.force)?;
-    print(&format!("{} has the database of {} again\n", config.data.display(), args.file.display()))?;
+    print(&format!("`{}` holds the database of `{}`\n", config.data.display(), args.file.display()))?;
+    if replaces {
+        print(&format!("the one before it is kept as `{DATABASE_FILE}.replaced`\n"))?;
+    }
     Ok(Exit::Done)
 }

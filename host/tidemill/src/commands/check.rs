@@ -1,6 +1,12 @@
 //! `check`: everything that is wrong with the configuration, its feeds and its components, at once.
 
-use std::{collections::BTreeMap, fs, io::Read as _, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read as _,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::Context as _;
 use tidemill_engine::CodeHashes;
@@ -54,7 +60,7 @@ impl Components {
             .prefix("tidemill-check-")
             .tempdir()
             .context("there is no room for compiled code")?;
-        let engine = Engine::new(engine_settings(cache.path(), 1, Arc::new(Forgotten))?)?;
+        let engine = Engine::new(engine_settings(cache.path(), 1, Arc::new(Remembered::default()))?)?;
         for (name, processor) in &config.processors {
             match load(&engine, processor) {
                 Ok(digest) => {
@@ -83,15 +89,18 @@ fn load(engine: &Engine, processor: &ProcessorConfig) -> Result<Digest, String> 
     Ok(component.digest())
 }
 
-/// The code is used once, by the process that had it compiled.
-struct Forgotten;
+/// Hashes of the code that this process had compiled: processors may share a component.
+#[derive(Default)]
+struct Remembered(Mutex<BTreeMap<String, Digest>>);
 
-impl CodeHashes for Forgotten {
-    fn get(&self, _: &str) -> Option<Digest> {
-        None
+impl CodeHashes for Remembered {
+    fn get(&self, name: &str) -> Option<Digest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
     }
 
-    fn set(&self, _: &str, _: Digest) {}
+    fn set(&self, name: &str, hash: Digest) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), hash);
+    }
 }
 
 fn summary(config: &Config, digests: &BTreeMap<ProcessorName, Digest>) -> String {

@@ -42,7 +42,7 @@ struct Misfit<'a> {
 pub(super) fn execute(args: &InspectArgs) -> anyhow::Result<Exit> {
     let file = read(&args.file)?;
     let description = Description::read(&file)
-        .map_err(|error| anyhow::anyhow!("{} is nothing that a processor can run: {error}", args.file.display()))?;
+        .map_err(|error| anyhow::anyhow!("{} is nothing that a processor can run: {error}\n  hint: give a WebAssembly component, or a core module with the contract's metadata", args.file.display()))?;
     if args.json {
         print_json(&inspection(&description))?;
     } else {
@@ -128,4 +128,18 @@ fn list<'a>(text: &mut String, title: &str, lines: impl Iterator<Item = &'a str>
 
 fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
     writeln!(text, "{words}").expect("a string can always be written to");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_described_in_words_and_in_json() {
+        let description = Description::read(include_bytes!("../demo/totals.wasm")).unwrap();
+        let description =
+            Description { digest: tidemill_pipeline::Digest::of(b""), bytes: 7, tools: Vec::new(), ..description };
+        insta::assert_snapshot!("words", words(&description));
+        insta::assert_json_snapshot!("json", inspection(&description));
+    }
 }

@@ -280,3 +280,40 @@ fn numbers(args: &ParkedSome, data: &Path) -> anyhow::Result<Vec<i64>> {
     numbers.dedup();
     Ok(numbers)
 }
+
+#[cfg(test)]
+mod tests {
+    use tidemill_pipeline::{Digest, FeedName, ParkedId, PartitionId, PartitionKey, ReadFrom, Value};
+
+    use super::*;
+
+    fn parked(payload: Value) -> Parked {
+        let metadata =
+            Metadata { headers: vec![("ce_type".into(), "paid".into())], id: Some("e7".into()), ..Metadata::default() };
+        let key = PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new("2") };
+        let event = ParkedEvent {
+            id: ParkedId { key, span_from: ReadFrom::First, payload: Digest::of(b"poison") },
+            copies: 1,
+            payload,
+            metadata: Some(metadata),
+            cause: "trap".to_owned(),
+            reason: "unreachable\u{1b}[2J".to_owned(),
+            backtrace: Some("0: process\n1: main\n".to_owned()),
+            component: Some(Digest::of(b"component")),
+        };
+        let processor = id(&ProcessorName::new("totals"));
+        Parked { number: 7, processor, parked_at: "2026-01-02T12:00:00.000Z".to_owned(), event }
+    }
+
+    #[test]
+    fn everything_that_is_known_of_a_parked_event_is_shown() {
+        insta::assert_snapshot!(words(&parked(Value::from("{\"user\": 1}"))));
+    }
+
+    #[test]
+    fn bytes_and_text_of_a_parked_event_are_told_apart_in_json() {
+        insta::assert_json_snapshot!(whole(&parked(Value::Bytes(vec![0xff, 0]))));
+        let text = serde_json::to_value(whole(&parked(Value::from("text")))).unwrap();
+        assert_eq!(text["payload"], "text");
+    }
+}

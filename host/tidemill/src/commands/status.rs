@@ -28,3 +28,6 @@ pub(super) fn execute(args: &StatusArgs, config: &Path) -> anyhow::Result<Exit> 
     }
     Ok(Exit::Done)
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,7 +86,7 @@ fn trouble(processor: &Processor, partition: &Partition) -> Option<String> {
     let error = partition.last_error.as_ref()?;
     let Partition { feed, partition: number, status, .. } = partition;
     let mut text = format!(
-        "{}, feed `{feed}`, partition {number} is {status} ({} at {}):\n  {}",
+        "Processor `{}`, feed `{feed}`, partition {number} is {status} ({} at {}):\n  {}",
         processor.name, error.kind, error.stage, error.cause
     );
     if let Some(hint) = &error.hint {

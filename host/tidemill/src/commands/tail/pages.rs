@@ -15,6 +15,11 @@ const AHEAD_BYTES_MAX: u32 = 1024 * 1024;
 /// The largest page that is asked for when pages bring no checkpoint.
 const PAGE_SIZE_MAX: u32 = 1_000_000;
 
+/// The waits after failures: each is told to a person.
+fn retry_policy() -> RetryPolicy {
+    RetryPolicy { delay_min: Duration::from_secs(1), ..RetryPolicy::default() }
+}
+
 /// A span that came, and the room that it takes until it is printed.
 #[derive(Debug)]
 pub(super) struct Piece {
@@ -46,7 +51,7 @@ struct Page {
 /// # Errors
 /// When waiting does not help.
 pub(super) async fn discover(name: &FeedName, feed: &Feed) -> Result<Vec<PartitionId>, Failure> {
-    let mut backoff = Backoff::new(RetryPolicy::default());
+    let mut backoff = Backoff::new(retry_policy());
     loop {
         match feed.discover().await {
             Ok(discovery) => return Ok(discovery.partitions.into_iter().map(|listed| listed.id).collect()),
@@ -72,7 +77,7 @@ impl Follower {
     /// When waiting does not help.
     pub(super) async fn run(self, mut from: ReadFrom, pieces: mpsc::Sender<Piece>) -> Result<(), Failure> {
         let mut source = self.feed.source(self.partition.clone());
-        let mut backoff = Backoff::new(RetryPolicy::default());
+        let mut backoff = Backoff::new(retry_policy());
         let mut page_size = self.page_size;
         loop {
             let page = self.page(&mut source, Ask { from: from.clone(), page_size }, &pieces).await;
@@ -144,6 +149,10 @@ impl Follower {
             while let Some(fetched) = spans.recv().await {
                 let Fetched::Span(span, room) = fetched else { continue };
                 to = Some(span.to().clone());
+                if span.is_empty() && span.from().cursor() == Some(span.to()) {
+                    // The feed only says again that there is nothing new.
+                    continue;
+                }
                 events += span.len();
                 heard = pieces.send(Piece { partition: self.partition.clone(), span, _room: room }).await.is_ok();
                 if !heard {

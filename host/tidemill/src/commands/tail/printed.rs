@@ -109,3 +109,45 @@ fn event_of<'a>(partition: &'a PartitionId, event: EventRef<'a>) -> Event<'a> {
         data,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tidemill_pipeline::{Cursor, Event, Metadata, ReadFrom};
+
+    use super::*;
+
+    fn printed(form: Form, mut left: u64) -> String {
+        let metadata =
+            Metadata { headers: vec![("a".into(), "b".into())], id: Some("7".into()), ..Metadata::default() };
+        let events = vec![Event::text(0..7).with_metadata(metadata), Event::text(7..10), Event::bytes(10..12)];
+        let body = Bytes::from_static(b"{\"x\":1}NaN\xff\x1b");
+        let span = Span::new(ReadFrom::First, Cursor::new("9").unwrap(), body, events);
+        let mut out = Vec::new();
+        form.write(&mut out, &PartitionId::new("3"), &span, &mut left).unwrap();
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn payloads_that_are_json_stay_json_and_others_are_named_for_what_they_are() {
+        let lines = [
+            r#"{"partition":"3","headers":{"a":"b"},"id":"7","data":{"x":1}}"#,
+            r#"{"partition":"3","data-text":"NaN"}"#,
+            r#"{"partition":"3","data-base64":"/xs="}"#,
+            r#"{"partition":"3","cursor":"9"}"#,
+        ];
+        assert_eq!(printed(Form::Json, 9), lines.map(|line| format!("{line}\n")).concat());
+    }
+
+    #[test]
+    fn a_span_that_is_cut_has_no_checkpoint() {
+        assert_eq!(printed(Form::Json, 2).lines().count(), 2);
+        assert!(!printed(Form::Json, 2).contains("cursor"));
+    }
+
+    #[test]
+    fn payloads_pass_as_they_came_but_for_a_terminal() {
+        assert_eq!(printed(Form::Payloads { terminal: false }, 9), "{\"x\":1}\nNaN\n\u{fffd}\u{1b}\n");
+        assert_eq!(printed(Form::Payloads { terminal: true }, 9), "{\"x\":1}\nNaN\nbase64:/xs=\n");
+    }
+}

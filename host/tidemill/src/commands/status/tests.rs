@@ -1,0 +1,89 @@
+use tidemill_pipeline::*;
+use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus, StateSize};
+
+use super::{document::Document, tables};
+
+const NOON: &str = "2026-01-02T12:00:00.000Z";
+
+fn partition(number: &str, checkpoint: Checkpoint, lineage: Vec<Lineage>) -> PartitionStatus {
+    let key = PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new(number) };
+    PartitionStatus { key, checkpoint, updated_at: NOON.to_owned(), lineage }
+}
+
+fn stretch(from_generation: u64, from_position: u64, component: &[u8]) -> Lineage {
+    let code = Code { component: Digest::of(component), config: Digest::of(b""), instances: Instances::Fresh };
+    Lineage { from_generation, from_position, code, since: NOON.to_owned() }
+}
+
+fn runs() -> Checkpoint {
+    Checkpoint {
+        read_from: ReadFrom::After(Cursor::new("1002").unwrap()),
+        generation: 7,
+        position: 12,
+        status: Status::Running,
+        error: None,
+        feed_identity: "http://one.example/orders".to_owned(),
+        resolution: None,
+    }
+}
+
+fn halted() -> Checkpoint {
+    let event = ParkedId {
+        key: PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new("1") },
+        span_from: ReadFrom::First,
+        payload: Digest::of(b"poison"),
+    };
+    let error = LastError {
+        kind: "rejected".to_owned(),
+        stage: "process".to_owned(),
+        cause: "event 3 after the beginning: trap: unreachable\u{1b}[2J".to_owned(),
+        hint: Some("repair it".to_owned()),
+        event: Some(event),
+        backtrace: Some("0: process".to_owned()),
+    };
+    let read_from = ReadFrom::First;
+    Checkpoint { read_from, position: 0, status: Status::Halted, error: Some(error), generation: 1, ..runs() }
+}
+
+fn processors() -> Vec<ProcessorStatus> {
+    let totals = ProcessorStatus {
+        id: ProcessorId { name: ProcessorName::new("totals"), version: 1 },
+        epoch: 3,
+        owner: "process 1 on one".to_owned(),
+        claimed_at: NOON.to_owned(),
+        state_generation: 9,
+        component: Some(Digest::of(b"new")),
+        partitions: vec![
+            partition("0", runs(), vec![stretch(1, 0, b"old"), stretch(5, 8, b"new")]),
+            partition("1", halted(), Vec::new()),
+        ],
+        parked: 2,
+        state: Some(StateSize { rows: 4, bytes: 120 }),
+    };
+    let large = ProcessorStatus {
+        id: ProcessorId { name: ProcessorName::new("large"), version: 1 },
+        component: None,
+        partitions: Vec::new(),
+        parked: 0,
+        state: None,
+        ..totals.clone()
+    };
+    vec![large, totals]
+}
+
+#[test]
+fn the_document_says_where_everything_stands_and_what_computed_it() {
+    insta::assert_json_snapshot!(Document::new(None, &processors()));
+}
+
+#[test]
+fn the_tables_say_the_same_and_cannot_steer_the_terminal() {
+    let text = tables::text(&Document::new(Some("process 1 on one".to_owned()), &processors()));
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_database_without_a_processor_is_said_to_be_one() {
+    assert_eq!(tables::text(&Document::new(None, &[])), "No host runs.\nNo processor has run yet.\n");
+}

@@ -1,0 +1,348 @@
+//! The operator's commands as a shell sees them, over a database that the store made.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tidemill_pipeline::*;
+use tidemill_store::{DataLock, Options, Sqlite};
+
+const TOTALS: &[u8] = include_bytes!("../src/demo/totals.wasm");
+const CONFIG: &str = "\
+[feeds.orders]\nurl = \"file:orders.ndjson\"\npoll-interval = \"10ms\"\n
+[processors.totals]\ncomponent = \"totals.wasm\"\nfeeds = [\"orders\"]\n
+[processors.ledger]\ncomponent = \"totals.wasm\"\nfeeds = [\"orders\"]\nstate = \"partitioned\"\n";
+
+/// A directory with a configuration, a feed, a component, and a database in which `totals` and `ledger` have run.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::write(place.path().join("tidemill.toml"), CONFIG).unwrap();
+        fs::write(
+            place.path().join("orders.ndjson"),
+            "{\"user\":\"ada\",\"amount\":3}\n{\"user\":\"bob\",\"amount\":5}\n",
+        )
+        .unwrap();
+        fs::write(place.path().join("totals.wasm"), TOTALS).unwrap();
+        fs::create_dir(place.data()).unwrap();
+        block_on(async {
+            let store = Sqlite::open(&place.data(), &Options::default()).unwrap();
+            let claim = open(&store, "totals").await;
+            let writes = (0..150).map(|row| (format!("row/{row:03}"), Some(Value::from("1"))));
+            let bytes = ("raw".to_owned(), Some(Value::Bytes(vec![0xff])));
+            let guard = StateGuard::Shared { generation: store.state_generation(&claim).await.unwrap() };
+            let halted = Step {
+                key: key(),
+                from_generation: store.load(&claim, &key()).await.unwrap().unwrap().generation,
+                to: None,
+                events: 0,
+                status: Status::Halted,
+                error: Some(LastError {
+                    kind: "rejected".into(),
+                    stage: "process".into(),
+                    cause: "no amount".into(),
+                    hint: None,
+                    event: Some(event(b"poison")),
+                    backtrace: None,
+                }),
+            };
+            let parked = vec![parked("{\"user\":\"eve\",\"amount\":1}"), parked("poison")];
+            let commit =
+                Commit { writes: writes.chain([bytes]).collect(), parked, ..Commit::of_step(claim, guard, halted) };
+            store.commit(commit).await.unwrap();
+
+            let claim = open(&store, "ledger").await;
+            let step = Step {
+                key: key(),
+                from_generation: store.load(&claim, &key()).await.unwrap().unwrap().generation,
+                to: Some(Cursor::new("25").unwrap()),
+                events: 1,
+                status: Status::Running,
+                error: None,
+            };
+            let writes = [("own".to_owned(), Some(Value::from("2")))].into_iter().collect();
+            let commit = Commit { writes, ..Commit::of_step(claim, StateGuard::Partition(key()), step) };
+            store.commit(commit).await.unwrap();
+            store.close().unwrap();
+        });
+        place
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn data(&self) -> std::path::PathBuf {
+        self.path().join("data")
+    }
+
+    fn run(&self, arguments: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        command
+            .current_dir(self.path())
+            .args(arguments.split(' '))
+            .env_remove("TIDEMILL_CONFIG")
+            .env_remove("TIDEMILL_LOG");
+        command.stdin(std::process::Stdio::null()).output().expect("the program starts")
+    }
+
+    /// Runs a command that goes well, and gives what it printed.
+    fn done(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that ends with a code, and gives what it complained of.
+    fn fails(&self, arguments: &str, code: i32) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn status(&self) -> serde_json::Value {
+        serde_json::from_str(&self.done("status --json")).unwrap()
+    }
+
+    /// The status word of `totals`' partition.
+    fn word(&self) -> String {
+        self.status()["processors"][1]["partitions"][0]["status"].as_str().unwrap().to_owned()
+    }
+}
+
+async fn open(store: &Sqlite, name: &str) -> Claim {
+    let processor = ProcessorId { name: ProcessorName::new(name), version: 1 };
+    let claim = store.claim(&processor, "a test").await.unwrap();
+    let guard = StateGuard::Shared { generation: store.state_generation(&claim).await.unwrap() };
+    let opened = vec![NewPartition { key: key(), start: ReadFrom::First, feed_identity: "file:elsewhere".into() }];
+    let nothing = Step { key: key(), from_generation: 0, to: None, events: 0, status: Status::Running, error: None };
+    let commit = Commit { step: None, opened, ..Commit::of_step(claim.clone(), guard, nothing) };
+    store.commit(commit).await.unwrap();
+    claim
+}
+
+fn key() -> PartitionKey {
+    PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new("0") }
+}
+
+fn event(payload: &[u8]) -> ParkedId {
+    ParkedId { key: key(), span_from: ReadFrom::First, payload: Digest::of(payload) }
+}
+
+fn parked(payload: &str) -> ParkedEvent {
+    ParkedEvent {
+        id: event(payload.as_bytes()),
+        copies: 1,
+        payload: payload.into(),
+        metadata: None,
+        cause: "rejected".into(),
+        reason: "no amount".into(),
+        backtrace: None,
+        component: None,
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn status_tells_who_runs_and_neither_waits_nor_takes_the_lock() {
+    let place = Place::new();
+    let status = place.status();
+    assert_eq!(status["host"]["running"], false);
+    assert_eq!(status["processors"][1]["name"], "totals");
+    assert_eq!(status["processors"][1]["partitions"][0]["lag"], serde_json::Value::Null);
+    assert_eq!(
+        status["processors"][1]["partitions"][0]["last-error"]["event"]["payload"],
+        Digest::of(b"poison").to_string()
+    );
+    let lock = DataLock::acquire(&place.data()).unwrap();
+    assert_eq!(place.status()["host"]["running"], true);
+    assert!(place.done("status").starts_with(&format!("A host runs: process {}", std::process::id())));
+    drop(lock);
+}
+
+#[test]
+fn what_reads_makes_no_data_directory() {
+    let place = Place::new();
+    fs::remove_dir_all(place.data()).unwrap();
+    for command in
+        ["status", "state scan totals", "parked list", "pause totals", "reset totals --yes", "backup copy.db"]
+    {
+        let errors = place.fails(command, 1);
+        assert!(errors.contains("there is no database in `data`\n  hint: "), "{command}: {errors}");
+        assert!(!place.data().exists(), "{command}");
+    }
+}
+
+#[test]
+fn a_scan_goes_through_all_pages_and_tells_bytes_from_text() {
+    let place = Place::new();
+    let all = place.done("state scan totals --json");
+    assert_eq!(all.lines().count(), 151);
+    assert_eq!(all.lines().next(), Some(r#"{"key":"raw","value-base64":"/w=="}"#));
+    assert_eq!(all.lines().last(), Some(r#"{"key":"row/149","value":"1"}"#));
+    assert_eq!(place.done("state scan totals --prefix row/1 -n 3"), "row/100\t1\nrow/101\t1\nrow/102\t1\n");
+}
+
+#[test]
+fn a_key_is_got_exactly_or_is_said_to_be_missing() {
+    let place = Place::new();
+    assert_eq!(place.done("state get totals row/007"), "1\n");
+    assert_eq!(place.run("state get totals raw").stdout, [0xff]);
+    assert!(place.fails("state get totals nothing", 1).contains("has no key `nothing`\n  hint: "));
+    assert!(place.fails("state get nobody key", 1).contains("these have: `ledger`, `totals`"));
+}
+
+#[test]
+fn the_key_space_of_a_partition_is_named_or_asked_for() {
+    let place = Place::new();
+    assert_eq!(place.done("state get ledger own --feed orders --partition 0"), "2\n");
+    assert!(place.fails("state get ledger own", 2).contains("say which, as in `--feed orders --partition 0`"));
+    assert!(place.fails("state get totals raw --feed orders --partition 0", 2).contains("is shared by all partitions"));
+}
+
+#[test]
+fn without_a_host_a_command_takes_the_lock_and_does_it_itself() {
+    let place = Place::new();
+    place.done("resume totals");
+    assert_eq!(place.word(), "running");
+    assert_eq!(place.done("pause totals --feed orders"), "1 partition of processor `totals` paused\n");
+    assert_eq!(place.word(), "paused");
+    assert!(place.fails("pause totals --feed users", 1).contains("hint: it has read orders/0"));
+}
+
+#[test]
+fn a_decision_is_about_the_event_that_the_partition_stands_at() {
+    let place = Place::new();
+    place.done("resume totals --skip");
+    let partition = place.status()["processors"][1]["partitions"][0].clone();
+    assert_eq!(
+        (partition["status"].as_str(), partition["resolution"]["policy"].as_str()),
+        (Some("running"), Some("skip"))
+    );
+    assert!(place.fails("resume totals --park", 1).contains("there is nothing to park\n  hint: "));
+}
+
+#[test]
+fn a_reset_is_meant_or_refused_and_takes_the_feeds_of_now() {
+    let place = Place::new();
+    assert!(place.fails("reset totals", 2).contains("hint: say `--yes`"));
+    assert_eq!(place.word(), "halted");
+    place.done("reset totals --yes");
+    assert_eq!(place.done("state scan totals"), "");
+    let partition = place.status()["processors"][1]["partitions"][0].clone();
+    assert_eq!((partition["start"].as_str(), partition["status"].as_str()), (Some("first"), Some("running")));
+    let identity = partition["feed-identity"].as_str().unwrap();
+    assert!(identity.ends_with("/orders.ndjson"), "{identity}");
+    place.done("reset ledger --feed orders --partition 0 --to 7 --yes");
+    assert_eq!(place.status()["processors"][0]["partitions"][0]["cursor"], "7");
+}
+
+#[test]
+fn parked_events_are_listed_shown_retried_and_dropped() {
+    let place = Place::new();
+    let list = place.done("parked list totals --json");
+    let numbers: Vec<i64> = list
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["number"].as_i64().unwrap())
+        .collect();
+    let [good, bad] = numbers.as_slice() else { panic!("{list}") };
+    assert!(place.done(&format!("parked show totals {good}")).ends_with("Payload\n{\"user\":\"eve\",\"amount\":1}\n"));
+    assert!(place.fails("parked show totals 999", 1).contains("hint: see them with `tidemill parked list totals`"));
+    assert_eq!(place.done(&format!("parked retry totals {good}")), "1 applied\n");
+    assert_eq!(place.done("state get totals total/eve"), "1\n");
+    assert!(place.fails("parked retry totals --all", 1).contains(&format!("{bad} stays parked")));
+    assert_eq!(place.done("parked drop totals --all"), "1 parked event of processor `totals` dropped\n");
+    assert_eq!(place.done("parked list"), "");
+}
+
+#[test]
+fn a_host_that_runs_is_asked_and_its_outcome_is_told() {
+    let place = Place::new();
+    let _lock = DataLock::acquire(&place.data()).unwrap();
+    let (stop, stopped) = mpsc::channel::<()>();
+    let data = place.data();
+    let host = thread::spawn(move || {
+        block_on(async {
+            let store = Sqlite::open(&data, &Options::default()).unwrap();
+            let processor = ProcessorId { name: ProcessorName::new("totals"), version: 1 };
+            let claim = store.claim(&processor, "the host").await.unwrap();
+            while stopped
+                .recv_timeout(Duration::from_millis(10))
+                .is_err_and(|error| error == mpsc::RecvTimeoutError::Timeout)
+            {
+                for request in store.pending().await.unwrap() {
+                    store.execute(&claim, request.id).await.unwrap();
+                }
+            }
+            store.close().unwrap();
+        });
+    });
+    assert_eq!(place.done("pause totals"), "0 partitions of processor `totals` paused\n");
+    assert_eq!(place.done("resume totals"), "1 partition of processor `totals` resumed\n");
+    assert!(place.fails("parked retry totals --all", 1).starts_with("error: "));
+    drop(stop);
+    host.join().unwrap();
+    assert_eq!(place.word(), "running");
+}
+
+#[test]
+fn a_backup_is_put_back_only_over_what_may_be_replaced() {
+    let place = Place::new();
+    place.done("backup copy.db");
+    assert!(place.fails("backup copy.db", 1).contains("exists already\n  hint: "));
+    place.done("parked drop totals --all");
+    assert!(place.fails("restore copy.db", 1).contains("say `--force`"));
+    place.done("restore copy.db --force");
+    assert_eq!(place.status()["processors"][1]["parked"], 2);
+}
+
+#[test]
+fn tail_prints_the_events_of_a_feed_and_ends_after_so_many() {
+    let place = Place::new();
+    assert_eq!(place.done("feed tail orders --from first -n 1"), "{\"user\":\"ada\",\"amount\":3}\n");
+    let lines = place.done("feed tail orders --from first -n 2 --json");
+    assert!(lines.starts_with("{\"partition\":\"0\",\"data\":{\"user\":\"ada\",\"amount\":3}}\n"), "{lines}");
+    assert!(place.fails("feed tail users", 2).contains("hint: its feeds are `orders`"));
+    assert!(place.fails("feed tail orders --partition 4", 2).contains("hint: it has 0"));
+}
+
+#[test]
+fn inspect_needs_no_configuration_and_fails_for_what_is_no_component() {
+    let place = Place::new();
+    fs::remove_file(place.path().join("tidemill.toml")).unwrap();
+    assert!(place.done("inspect totals.wasm").contains("it is made a component when it is loaded"));
+    assert!(place.fails("inspect orders.ndjson", 1).contains("orders.ndjson is nothing that a processor can run: "));
+}
+
+#[test]
+fn check_loads_every_component_and_reports_all_errors_at_once() {
+    let place = Place::new();
+    let summary = place.done("check");
+    assert!(summary.contains(&Digest::of(TOTALS).short()), "{summary}");
+    fs::write(place.path().join("bad.wasm"), "no").unwrap();
+    let broken = CONFIG.replacen("totals.wasm", "missing.wasm", 1).replacen("\"totals.wasm", "\"bad.wasm", 1);
+    fs::write(place.path().join("tidemill.toml"), broken).unwrap();
+    let errors = place.fails("check", 1);
+    assert!(errors.contains("processor `totals`: the component missing.wasm cannot be read: "), "{errors}");
+    assert!(errors.contains("processor `ledger`: the component bad.wasm does not load: "), "{errors}");
+    fs::write(
+        place.path().join("tidemill.toml"),
+        CONFIG
+            .replace("poll-interval", "ca-file = \"none.pem\"\npoll-interval")
+            .replace("file:orders.ndjson", "http://127.0.0.1:1/"),
+    )
+    .unwrap();
+    let errors = place.fails("check", 2);
+    assert!(errors.contains("feed `orders`: "), "{errors}");
+}

@@ -27,13 +27,13 @@ use crate::{
 ///
 /// # Errors
 /// A [`ConfigError`](crate::config::ConfigError) or a [`Misuse`](crate::exit::Misuse) for exit code 2, anything else for 1.
-pub fn execute(args: Args, progress: Progress) -> anyhow::Result<Exit> {
+pub fn execute(args: Args, progress: &Progress) -> anyhow::Result<Exit> {
     let config = args.config;
     match args.command {
         Command::Check => check::execute(&config),
         Command::Feed(FeedCommand::Serve(args)) => block_on(feed_serve::execute(args)),
-        Command::Run(args) => block_on(run::execute(args, &config, &progress)),
-        Command::Demo(args) => block_on(demo::execute(args, &progress)),
+        Command::Run(args) => block_on(run::execute(args, &config, progress)),
+        Command::Demo(args) => block_on(demo::execute(args, progress)),
         Command::Inspect(args) => inspect::execute(&args),
         Command::Status(args) => status::execute(&args, &config),
         Command::State(command) => state::execute(command, &config),

@@ -19,6 +19,6 @@ fn main() -> ExitCode {
         args => args,
     };
     let progress = Progress::for_terminal();
-    let result = logging::start(&args.log, &progress).and_then(|()| commands::execute(args, progress));
+    let result = logging::start(&args.log, &progress).and_then(|()| commands::execute(args, &progress));
     Exit::report(&result)
 }

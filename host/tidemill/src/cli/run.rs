@@ -56,14 +56,6 @@ pub struct RunArgs {
     pub accept_feed_change: Option<Vec<FeedName>>,
 }
 
-impl RunArgs {
-    /// Whether the cursors of a feed may be used although its identity changed.
-    #[must_use]
-    pub fn accepts_change_of(&self, feed: &FeedName) -> bool {
-        self.accept_feed_change.as_ref().is_some_and(|feeds| feeds.is_empty() || feeds.contains(feed))
-    }
-}
-
 /// `demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {

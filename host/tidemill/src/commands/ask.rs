@@ -34,16 +34,14 @@ pub(super) fn known(data: &Path, name: &ProcessorName) -> anyhow::Result<(Reader
     let reader = Reader::open(data)?;
     let processors = reader.status()?;
     let names: Vec<String> = processors.iter().map(|known| format!("`{}`", known.id.name)).collect();
-    match processors.into_iter().find(|known| known.id == id(name)) {
-        Some(known) => Ok((reader, known)),
-        None => {
-            let hint = match names.as_slice() {
-                [] => "none has run yet: start them with `tidemill run`".to_owned(),
-                _ => format!("these have: {}", names.join(", ")),
-            };
-            anyhow::bail!("no processor `{name}` has run with the data directory `{}`\n  hint: {hint}", data.display())
-        }
-    }
+    let Some(known) = processors.into_iter().find(|known| known.id == id(name)) else {
+        let hint = match names.as_slice() {
+            [] => "none has run yet: start them with `tidemill run`".to_owned(),
+            _ => format!("these have: {}", names.join(", ")),
+        };
+        anyhow::bail!("no processor `{name}` has run with the data directory `{}`\n  hint: {hint}", data.display())
+    };
+    Ok((reader, known))
 }
 
 /// Has the requests executed, in their order, and prints what became of each.
@@ -72,13 +70,11 @@ async fn outcomes(
     while let Some(kind) = left.next() {
         // A host may end, or begin, between two looks.
         if DataLock::holder(&config.data)?.is_some() {
-            match by_host(&config.data, processor, &kind, wait_max).await? {
-                Some(outcome) => {
-                    outcomes.push(outcome);
-                    continue;
-                }
-                None => tracing::info!("the host has ended; the command goes on without it"),
+            if let Some(outcome) = by_host(&config.data, processor, &kind, wait_max).await? {
+                outcomes.push(outcome);
+                continue;
             }
+            tracing::info!("the host has ended; the command goes on without it");
         }
         let rest = std::iter::once(kind).chain(left).collect();
         outcomes.extend(alone(config, processor, rest).await?);
@@ -127,5 +123,58 @@ async fn by_host(
             return Ok(None);
         }
         sleep(LOOK_INTERVAL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_pipeline::FailureKind;
+    use tidemill_store::{Options, Sqlite};
+
+    use super::*;
+
+    fn totals() -> ProcessorId {
+        id(&ProcessorName::new("totals"))
+    }
+
+    /// A data directory in which a processor was claimed once.
+    async fn place() -> (tempfile::TempDir, Config, Sqlite) {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let store = Sqlite::open(&data, &Options::default()).unwrap();
+        store.claim(&totals(), "a test").await.unwrap();
+        let config = Config::parse(&directory.path().join("tidemill.toml"), "").unwrap();
+        (directory, config, store)
+    }
+
+    fn pause() -> Vec<RequestKind> {
+        vec![RequestKind::Pause { partition: None }]
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_that_a_host_does_not_do_in_time_is_taken_back() {
+        let (_directory, config, store) = place().await;
+        let _lock = DataLock::acquire(&config.data).unwrap();
+        let error = outcomes(&config, &totals(), pause(), Duration::from_millis(100)).await.unwrap_err();
+        assert!(error.to_string().contains("the request was taken back\n  hint: "), "{error}");
+        assert_eq!(store.pending().await.unwrap(), []);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_command_goes_on_alone_when_the_host_ends_first() {
+        let (_directory, config, store) = place().await;
+        let lock = DataLock::acquire(&config.data).unwrap();
+        let asked = tokio::spawn(async move { outcomes(&config, &totals(), pause(), WAIT_MAX).await });
+        let deadline = Instant::now() + WAIT_MAX;
+        while store.pending().await.unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "nothing was asked");
+            tokio::task::yield_now().await;
+        }
+        store.close().unwrap();
+        assert_eq!(store.pending().await.unwrap_err().kind, FailureKind::Broken);
+        drop(lock);
+        let outcomes = asked.await.unwrap().unwrap();
+        assert_eq!(outcomes, [Outcome::Done("0 partitions of processor `totals` paused".to_owned())]);
     }
 }

@@ -35,21 +35,18 @@ pub(super) async fn resume(args: ResumeArgs, config: &Path) -> anyhow::Result<Ex
 pub(super) async fn reset(args: ResetArgs, config: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(config)?;
     let (_, status) = known(&config.data, &args.processor)?;
-    let (kind, question) = match args.move_to() {
-        Some((key, to)) => {
-            require(&status, &key)?;
-            let identity = identity(&config, &key.feed)?;
-            let question = format!("Move processor `{}`, {key}, to {to}? Its state stays as it is.", args.processor);
-            (RequestKind::ResetPartition { key, to, identity }, question)
-        }
-        None => {
-            let identities = identities(&config, &args.processor)?;
-            let question = format!(
-                "Delete the state and the parked events of processor `{}`, and begin all its feeds anew?",
-                args.processor
-            );
-            (RequestKind::Reset { identities }, question)
-        }
+    let (kind, question) = if let Some((key, to)) = args.move_to() {
+        require(&status, &key)?;
+        let identity = identity(&config, &key.feed)?;
+        let question = format!("Move processor `{}`, {key}, to {to}? Its state stays as it is.", args.processor);
+        (RequestKind::ResetPartition { key, to, identity }, question)
+    } else {
+        let identities = identities(&config, &args.processor)?;
+        let question = format!(
+            "Delete the state and the parked events of processor `{}`, and begin all its feeds anew?",
+            args.processor
+        );
+        (RequestKind::Reset { identities }, question)
     };
     if !args.yes && !agreed(&question)? {
         return Ok(Exit::Failed);

@@ -1,6 +1,7 @@
 //! `parked list`, `show`, `retry` and `drop`: the events that were put aside.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::{self, Write},
     path::Path,
@@ -72,7 +73,7 @@ struct Whole<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct About<'a> {
-    headers: Vec<(&'a str, &'a str)>,
+    headers: BTreeMap<&'a str, &'a str>,
     id: Option<&'a str>,
     kind: Option<&'a str>,
     key: Option<&'a str>,

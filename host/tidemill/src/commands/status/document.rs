@@ -50,6 +50,7 @@ pub(super) struct Size {
 
 /// A partition of a feed.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the fields are the document's")]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Partition {
     pub(super) feed: String,

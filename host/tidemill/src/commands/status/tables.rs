@@ -85,22 +85,21 @@ fn partitions(document: &Document) -> Table {
 fn trouble(processor: &Processor, partition: &Partition) -> Option<String> {
     let error = partition.last_error.as_ref()?;
     let Partition { feed, partition: number, status, .. } = partition;
-    let mut text = format!(
-        "Processor `{}`, feed `{feed}`, partition {number} is {status} ({} at {}):\n  {}",
-        processor.name, error.kind, error.stage, error.cause
+    let title = format!(
+        "Processor `{}`, feed `{feed}`, partition {number} is {status} ({} at {}):",
+        processor.name, error.kind, error.stage
     );
-    if let Some(hint) = &error.hint {
-        text.push_str(&format!("\n  hint: {hint}"));
-    }
+    let mut lines = vec![title, error.cause.clone()];
+    lines.extend(error.hint.as_ref().map(|hint| format!("hint: {hint}")));
     if let Some(event) = &error.event {
         let from =
             event.span_from.as_ref().map_or_else(|| "the beginning".to_owned(), |cursor| format!("cursor `{cursor}`"));
-        text.push_str(&format!("\n  event: {} after {from}", short(&event.payload)));
+        lines.push(format!("event: {} after {from}", short(&event.payload)));
     }
     if let Some(decision) = &partition.resolution {
-        text.push_str(&format!("\n  decided: {} event {}", decision.policy, short(&decision.event.payload)));
+        lines.push(format!("decided: {} event {}", decision.policy, short(&decision.event.payload)));
     }
-    Some(text)
+    Some(lines.join("\n  "))
 }
 
 fn lineage(document: &Document) -> Table {

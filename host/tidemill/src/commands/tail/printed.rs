@@ -1,6 +1,9 @@
 //! How events are printed.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -26,7 +29,7 @@ pub(super) enum Form {
 struct Event<'a> {
     partition: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<serde_json::Map<String, serde_json::Value>>,
+    headers: Option<BTreeMap<&'a str, &'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,9 +97,9 @@ fn event_of<'a>(partition: &'a PartitionId, event: EventRef<'a>) -> Event<'a> {
         ValueRef::Bytes(_) => None,
     };
     let metadata = event.metadata();
-    let headers = metadata.filter(|metadata| !metadata.headers.is_empty()).map(|metadata| {
-        metadata.headers.iter().map(|(name, value)| (name.to_string(), value.to_string().into())).collect()
-    });
+    let headers = metadata
+        .filter(|metadata| !metadata.headers.is_empty())
+        .map(|metadata| metadata.headers.iter().map(|(name, value)| (&**name, &**value)).collect());
     Event {
         partition: partition.as_str(),
         headers,

@@ -5,7 +5,7 @@ mod memory {
     e2e::conformance_tests!(e2e::simulation::Memory);
 }
 
-/// SQLite, on a real file.
+/// The database, on a real file.
 mod sqlite {
     use e2e::conformance::StoreUnderTest;
     use tidemill_pipeline::{Claim, ParkedEvent, ProcessorId};

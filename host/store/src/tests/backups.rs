@@ -31,7 +31,7 @@ async fn a_backup_made_while_writing_is_restored_and_continued() {
     let state = store.snapshot(&claim, &StateSpace::Partition(key("0"))).get("k").unwrap();
     match &checkpoint.read_from {
         ReadFrom::After(cursor) => assert_eq!(state, Some(cursor.as_str().into())),
-        _ => assert_eq!(state, None),
+        ReadFrom::First | ReadFrom::Last => assert_eq!(state, None),
     }
     assert_eq!(checkpoint.generation, checkpoint.position + RESTORE_GAP);
     let step = Step { from_generation: checkpoint.generation, ..fixture.step("0", "on").await };

@@ -31,7 +31,7 @@ fn open(fixture: &Fixture, boot: &str, check_time: Duration) -> Result<Sqlite, S
     Sqlite::open_at(fixture.path(), &Options { check_time, ..Options::default() }, boot)
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn after_a_power_cut_damage_is_found_at_the_start() {

@@ -34,7 +34,7 @@ async fn a_reader_shows_what_a_running_host_has_committed() {
     assert_eq!(lineage, [(1, 0, Digest::of(b"one")), (3, 2, Digest::of(b"two"))]);
 
     let space = StateSpace::Partition(key("0"));
-    assert_eq!(reader.spaces(&processor()).unwrap(), [space.clone()]);
+    assert_eq!(reader.spaces(&processor()).unwrap(), std::slice::from_ref(&space));
     assert_eq!(reader.get(&processor(), &space, "k").unwrap(), Some("3".into()));
     assert_eq!(reader.scan(&processor(), &space, "", None, 10).unwrap().len(), 1);
     let listed = reader.parked_list(None, 0, 10).unwrap();

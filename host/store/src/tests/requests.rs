@@ -101,7 +101,7 @@ async fn a_reset_forgets_everything_but_the_generations() {
     assert_eq!(fixture.own_state("0", "0/1"), None);
     assert!(fixture.store.parked(1).await.unwrap().is_none());
     // The entries go bit by bit while the writer has nothing else to do.
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     loop {
         let left = fixture.store.read(|connection| {
             let dropped: u32 = connection.query_row("SELECT count(*) FROM dropped_space", [], |row| row.get(0))?;

@@ -65,7 +65,9 @@ async fn the_log_stays_bounded_under_eight_busy_partitions_with_readers() {
         partition.await.unwrap();
     }
     done.store(true, Ordering::Relaxed);
-    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    for reader in readers {
+        reader.join().unwrap();
+    }
     let longest = watcher.join().unwrap();
     // Without the gate it grows to 78 MB. What is under way when the gate closes still comes.
     assert!(longest > 0 && longest < bound * 2, "{longest}");

@@ -1,9 +1,12 @@
 //! The operator's commands as a shell sees them, over a database that the store made.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its tools too")]
+
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -91,7 +94,19 @@ impl Place {
             .args(arguments.split(' '))
             .env_remove("TIDEMILL_CONFIG")
             .env_remove("TIDEMILL_LOG");
-        command.stdin(std::process::Stdio::null()).output().expect("the program starts")
+        command.stdin(Stdio::null()).output().expect("the program starts")
+    }
+
+    /// Starts a command that prints a line and goes on, has it end by a signal once the line is there, and gives its code.
+    fn ended_by(&self, signal: rustix::process::Signal, arguments: &str) -> Option<i32> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        command.current_dir(self.path()).args(arguments.split(' ')).env_remove("TIDEMILL_CONFIG");
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty());
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+        child.wait().unwrap().code()
     }
 
     /// Runs a command that goes well, and gives what it printed.
@@ -305,6 +320,9 @@ fn a_backup_is_put_back_only_over_what_may_be_replaced() {
     assert!(place.fails("restore copy.db", 1).contains("say `--force`"));
     place.done("restore copy.db --force");
     assert_eq!(place.status()["processors"][1]["parked"], 2);
+    assert!(place.fails("restore orders.ndjson --force", 1).contains("give a file that `tidemill backup` wrote"));
+    assert!(place.fails("restore nowhere.db --force", 1).contains("`nowhere.db` cannot be read: "));
+    assert_eq!(place.status()["processors"][1]["parked"], 2);
 }
 
 #[test]
@@ -345,4 +363,14 @@ fn check_loads_every_component_and_reports_all_errors_at_once() {
     .unwrap();
     let errors = place.fails("check", 2);
     assert!(errors.contains("feed `orders`: "), "{errors}");
+}
+
+#[test]
+fn serve_and_tail_end_well_by_a_signal() {
+    use rustix::process::Signal;
+    let place = Place::new();
+    for signal in [Signal::INT, Signal::TERM] {
+        assert_eq!(place.ended_by(signal, "feed serve orders.ndjson --listen 127.0.0.1:0"), Some(0), "{signal:?}");
+        assert_eq!(place.ended_by(signal, "feed tail orders --from first"), Some(0), "{signal:?}");
+    }
 }

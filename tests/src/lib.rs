@@ -2,4 +2,6 @@
 
 pub mod conformance;
 pub mod guest_host;
+pub mod project;
+pub mod publisher;
 pub mod simulation;

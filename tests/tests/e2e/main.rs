@@ -1,5 +1,6 @@
 //! One test binary: every test that crosses a crate's border.
 
+mod crash;
 mod demo_component;
 mod guests;
 mod simulation;

@@ -1,0 +1,265 @@
+//! A project directory with a `tidemill.toml`, and the real program run in it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+/// No wait of a test is longer.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The program, as it was built beside the test.
+#[must_use]
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().and_then(Path::parent).unwrap().join("tidemill");
+    assert!(program.exists(), "{} is not built\nhint: cargo build --workspace --all-targets", program.display());
+    program
+}
+
+/// Waits for a condition, and fails with what was waited for.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not happen within {DEADLINE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A directory with a configuration and components. Removed when dropped.
+#[derive(Debug)]
+pub struct Project {
+    directory: TempDir,
+}
+
+impl Project {
+    /// A project with this `tidemill.toml`.
+    #[must_use]
+    pub fn new(configuration: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("tidemill-test-").tempdir().unwrap();
+        fs::write(directory.path().join("tidemill.toml"), configuration).unwrap();
+        Self { directory }
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Puts a file there as compilers should: whole, by rename.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let new = self.path().join(format!("{name}.new"));
+        fs::write(&new, bytes).unwrap();
+        fs::rename(new, self.path().join(name)).unwrap();
+    }
+
+    /// The program with arguments, not yet started.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command.args(arguments).current_dir(self.path()).stdin(Stdio::null()).env_remove("TIDEMILL_LOG");
+        command
+    }
+
+    /// Runs the program to its end.
+    #[must_use]
+    pub fn tidemill(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs the program to its end, which must be good, and gives what it printed.
+    #[must_use]
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.tidemill(arguments);
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "tidemill {arguments:?}: {}\n{stdout}\n{stderr}", output.status);
+        stdout.into_owned()
+    }
+
+    /// Starts `tidemill run`, with a log line for each step of the line.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Host {
+        let log = ["run", "--log-format", "json", "--log-level", "debug"];
+        let mut command = self.command(&[&log, arguments].concat());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(Log::default()));
+        let reader = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || lines.lines().map_while(Result::ok).for_each(|line| log.lock().unwrap().read(&line))
+        });
+        Host { child, log, reader: Some(reader) }
+    }
+
+    /// `tidemill run --until-idle`, which must end well.
+    pub fn run_until_idle(&self) {
+        let mut host = self.run(&["--until-idle"]);
+        let status = host.wait();
+        assert!(status.success(), "{status}\n{}", host.complaints());
+    }
+
+    /// A processor's whole state, of the shared key space, as `tidemill state scan` prints it.
+    #[must_use]
+    pub fn state(&self, processor: &str) -> BTreeMap<String, String> {
+        let entry = |line: &str| {
+            let entry: Json = serde_json::from_str(line).unwrap();
+            (entry["key"].as_str().unwrap().to_owned(), entry["value"].as_str().unwrap().to_owned())
+        };
+        self.ok(&["state", "scan", processor, "--json"]).lines().map(entry).collect()
+    }
+
+    /// The document that `tidemill status --json` prints.
+    #[must_use]
+    pub fn status(&self) -> Json {
+        serde_json::from_str(&self.ok(&["status", "--json"])).unwrap()
+    }
+}
+
+/// What a worker did last, as its log says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// No step was logged yet.
+    Starting,
+    /// The last batch was committed; it fetches or waits.
+    Fetching,
+    /// A component has a batch.
+    Processing,
+    /// A commit is on its way.
+    Committing,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    stages: BTreeMap<(String, String), Stage>,
+    lines: Vec<String>,
+    messages: BTreeMap<String, usize>,
+}
+
+impl Log {
+    fn read(&mut self, line: &str) {
+        let Ok(entry) = serde_json::from_str::<Json>(line) else {
+            self.lines.push(line.to_owned());
+            return;
+        };
+        let message = entry["message"].as_str().unwrap_or_default().to_owned();
+        let worker = || {
+            let field = |name: &str| entry["span"][name].as_str().unwrap_or_default().to_owned();
+            (field("processor"), format!("{}/{}", field("feed"), field("partition")))
+        };
+        let stage = match message.as_str() {
+            "processing" => Some(Stage::Processing),
+            "committing" => Some(Stage::Committing),
+            "committed" => Some(Stage::Fetching),
+            _ => None,
+        };
+        match stage {
+            Some(stage) => drop(self.stages.insert(worker(), stage)),
+            None if entry["level"] != "DEBUG" => self.lines.push(line.to_owned()),
+            None => {}
+        }
+        *self.messages.entry(message).or_default() += 1;
+    }
+}
+
+/// `tidemill run` as a process. Killed when dropped.
+#[derive(Debug)]
+pub struct Host {
+    child: Child,
+    log: Arc<Mutex<Log>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Host {
+    /// Waits until a line with this message was logged so often.
+    #[track_caller]
+    pub fn wait_for(&mut self, message: &str, times: usize) {
+        let log = Arc::clone(&self.log);
+        let deadline = Instant::now() + DEADLINE;
+        while log.lock().unwrap().messages.get(message).copied().unwrap_or(0) < times {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the host ended before it logged `{message}`: {ended:?}\n{}", self.complaints());
+            assert!(Instant::now() < deadline, "`{message}` was not logged {times} times\n{}", self.complaints());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// How often a message was logged.
+    #[must_use]
+    pub fn logged(&self, message: &str) -> usize {
+        self.log.lock().unwrap().messages.get(message).copied().unwrap_or(0)
+    }
+
+    /// Its log lines of level info and above.
+    #[must_use]
+    pub fn complaints(&self) -> String {
+        self.log.lock().unwrap().lines.join("\n")
+    }
+
+    /// The most memory that it had resident, in bytes.
+    #[must_use]
+    pub fn memory_peak(&self) -> u64 {
+        let mut status = String::new();
+        fs::File::open(format!("/proc/{}/status", self.child.id())).unwrap().read_to_string(&mut status).unwrap();
+        let peak =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says VmHWM of a live process");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Kills it with SIGKILL, wherever it is, and says what its busiest worker was doing.
+    pub fn kill(mut self) -> Stage {
+        self.child.kill().unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(
+            status.signal(),
+            Some(9),
+            "the host ended by itself before it was killed: {status}\n{}",
+            self.complaints()
+        );
+        self.reader.take().unwrap().join().unwrap();
+        self.log.lock().unwrap().stages.values().copied().max().unwrap_or(Stage::Starting)
+    }
+
+    /// Sends it a signal that asks it to stop.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until("the end of the host", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status.unwrap()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -54,8 +54,9 @@ pub fn plan(listed: &[Listed], known: &BTreeMap<PartitionId, Known>, start: &Rea
     for partition in listed {
         match known.get(&partition.id) {
             Some(known) if known.finished => {}
+            // A child that is known waits too: after a reset its parent is read again.
+            _ if waits(partition, listed, known) => {}
             Some(_) => plan.run.push(partition.id.clone()),
-            None if waits(partition, listed, known) => {}
             None => {
                 let inherited = partition.cursor_from.iter().find_map(|ancestor| known.get(ancestor)?.cursor.clone());
                 let from = match inherited {
@@ -124,6 +125,7 @@ mod tests {
         let listed = [parent, child.clone()];
         check(&listed, &known(&[]), &[("0", ReadFrom::Last)], &["0"]);
         check(&listed, &known(&[("0", Some("7"), false)]), &[], &["0"]);
+        check(&listed, &known(&[("0", None, false), ("1", None, false)]), &[], &["0"]);
         check(&listed, &known(&[("0", Some("9"), true), ("1", None, false)]), &[], &["1"]);
         check(&listed, &known(&[("0", Some("9"), true)]), &[("1", ReadFrom::First)], &["1"]);
         // Neither listed nor known: there is nothing to wait for.

@@ -28,7 +28,7 @@ const SEED: u64 = 2026;
 const USERS: u64 = 1_000;
 const PARTITIONS: u32 = 3;
 /// No step of the demo takes longer on a machine that works.
-const STEP_TIME: Duration = Duration::from_secs(120);
+const STEP_TIME: Duration = Duration::from_mins(2);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Shows it all.

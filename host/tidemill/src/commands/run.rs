@@ -84,10 +84,8 @@ async fn watch(host: &mut Host, signals: &mut Signals, until_idle: bool, progres
         if progress.is_drawn() {
             progress.show(&snapshots(host));
         }
-        if until_idle {
-            if let Some(clean) = host.at_rest() {
-                return End::Rest(clean);
-            }
+        if until_idle && let Some(clean) = host.at_rest() {
+            return End::Rest(clean);
         }
         if host.has_ended() {
             return End::Ended;

@@ -63,8 +63,8 @@ impl Desk {
                         self.refuse(id, format!("processor `{processor}` has ended; see the host's log")).await;
                     }
                     None => {
-                        self.refuse(id, format!("the running host's configuration has no processor `{processor}`"))
-                            .await
+                        let reason = format!("the running host's configuration has no processor `{processor}`");
+                        self.refuse(id, reason).await;
                     }
                 }
             }

@@ -11,7 +11,7 @@ use tokio::{
 use super::wiring::{FEED_API, Feed};
 
 /// How long after a discovery that failed for good it is tried again: a person may have repaired the feed.
-const BROKEN_WAIT: Duration = Duration::from_secs(60);
+const BROKEN_WAIT: Duration = Duration::from_mins(1);
 
 /// What is known of a feed's partitions.
 #[derive(Clone, Debug, Default)]
@@ -99,11 +99,10 @@ impl FeedListing {
 
     fn complain(&self, failure: Failure) {
         let (cause, hint) = (&failure.cause, failure.hint.as_deref());
-        match failure.kind {
-            FailureKind::Unavailable => {
-                tracing::warn!(feed = %self.name, %cause, hint, "the feed cannot be discovered now")
-            }
-            _ => tracing::error!(feed = %self.name, %cause, hint, "the feed cannot be discovered"),
+        if failure.kind == FailureKind::Unavailable {
+            tracing::warn!(feed = %self.name, %cause, hint, "the feed cannot be discovered now");
+        } else {
+            tracing::error!(feed = %self.name, %cause, hint, "the feed cannot be discovered");
         }
         self.listing.send_modify(|listing| listing.trouble = Some(failure));
     }

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use tidemill_pipeline::{Failure, Order, ProcessorId};
+use tidemill_pipeline::{Failure, FailureKind, Order, ProcessorId};
 use tidemill_store::Request;
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
@@ -93,8 +93,19 @@ impl Runner {
             }
             tokio::select! {
                 biased;
-                _ = self.stop.wait_for(|stop| *stop) => return Ok(None),
+                () = told(&mut self.stop) => return Ok(None),
                 () = file_changed(&mut self.files, &self.config) => {}
+                Some((request, done)) = self.requests.recv() => {
+                    // Nothing runs, so there is no lane to enter. What needs the component is refused by the store.
+                    match self.wiring.store.execute(&claim, request.id).await {
+                        Ok(outcome) => tracing::info!(processor = %self.id.name, ?outcome, "a request was executed"),
+                        Err(failure) if failure.kind == FailureKind::Superseded => return Err(failure),
+                        Err(failure) => tracing::warn!(processor = %self.id.name, cause = %failure.cause, "a request could not be executed"),
+                    }
+                    if done.send(()).is_err() {
+                        tracing::debug!("the desk is gone: the host is about to end");
+                    }
+                }
             }
         }
     }
@@ -157,6 +168,12 @@ impl Runner {
             ),
         }
     }
+}
+
+/// Waits until the host is told to stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // The sender goes only with the host itself.
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 /// Waits until the watcher sees something happen to the processor's file.

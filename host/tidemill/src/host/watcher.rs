@@ -39,7 +39,7 @@ impl Watcher {
                 }
             }
             Err(errors) => {
-                tracing::warn!(?errors, "the component files cannot be watched; restart to load changed ones")
+                tracing::warn!(?errors, "the component files cannot be watched; restart to load changed ones");
             }
         };
         let mut debouncer = new_debouncer(QUIET, None, seen)?;

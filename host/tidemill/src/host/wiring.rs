@@ -47,7 +47,9 @@ impl Wiring {
     /// Takes the data directory, and opens what is in it. Blocks.
     pub(crate) fn open(data: &Path, options: HostOptions) -> anyhow::Result<Self> {
         make_data_directory(data)?;
-        let lock = DataLock::acquire(data)?;
+        let lock = DataLock::acquire(data).map_err(|held| {
+            anyhow::anyhow!("{held}\n  hint: stop it first, or give this configuration a `data` directory of its own")
+        })?;
         let store = Store::open(data, &Options::default())?;
         let hashes = Hashes { store: store.clone(), runtime: tokio::runtime::Handle::current() };
         let threads = options.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));

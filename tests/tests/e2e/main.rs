@@ -6,3 +6,4 @@ mod guests;
 mod simulation;
 mod store;
 mod tidy;
+mod tour;

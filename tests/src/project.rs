@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 /// No wait of a test is longer.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// The program, as it was built beside the test.
 #[must_use]
@@ -218,6 +218,7 @@ impl Host {
     }
 
     /// Kills it with SIGKILL, wherever it is, and says what its busiest worker was doing.
+    #[expect(clippy::must_use_candidate, reason = "as a rule it is the killing that is wanted")]
     pub fn kill(mut self) -> Stage {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();

@@ -53,18 +53,19 @@ impl Desk {
                     continue;
                 }
                 let (done, wait) = oneshot::channel();
-                match self.runners.get(&processor).map(|runner| runner.try_send((request, done))) {
-                    Some(Ok(())) => {
+                let Some(runner) = self.runners.get(&processor) else {
+                    let reason = format!("the running host's configuration has no processor `{processor}`");
+                    self.refuse(id, reason).await;
+                    continue;
+                };
+                match runner.try_send((request, done)) {
+                    Ok(()) => {
                         busy.insert(processor, wait);
                     }
                     // The runner is still loading, or busy: next time.
-                    Some(Err(mpsc::error::TrySendError::Full(_))) => {}
-                    Some(Err(mpsc::error::TrySendError::Closed(_))) => {
+                    Err(mpsc::error::TrySendError::Full(_)) => {}
+                    Err(mpsc::error::TrySendError::Closed(_)) => {
                         self.refuse(id, format!("processor `{processor}` has ended; see the host's log")).await;
-                    }
-                    None => {
-                        let reason = format!("the running host's configuration has no processor `{processor}`");
-                        self.refuse(id, reason).await;
                     }
                 }
             }

@@ -31,8 +31,8 @@ impl Watcher {
         let sender = changes.clone();
         let seen = move |result: DebounceEventResult| match result {
             Ok(events) => {
-                let changed = events.iter().filter(|event| !event.kind.is_access());
-                let paths: Arc<[PathBuf]> = changed.flat_map(|event| event.paths.iter().cloned()).collect();
+                let touched = events.iter().filter(|event| !event.kind.is_access());
+                let paths: Arc<[PathBuf]> = touched.flat_map(|event| event.paths.iter().cloned()).collect();
                 // Nobody may listen yet, or any more.
                 if !paths.is_empty() && sender.send(paths).is_err() {
                     tracing::debug!("a file changed while no processor runs");

@@ -1,3 +1,5 @@
+//! `status`: what it prints of a store.
+
 use tidemill_pipeline::*;
 use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus, StateSize};
 

@@ -149,7 +149,8 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         let key = &self.settings.key;
         let claim = self.lane.enter().await.claim().clone();
         let checkpoint = self.store.load(&claim, key).await?;
-        let checkpoint = checkpoint.ok_or_else(|| Failure::broken(Stage::Load, format!("{key} was never opened")))?;
+        let mut checkpoint =
+            checkpoint.ok_or_else(|| Failure::broken(Stage::Load, format!("{key} was never opened")))?;
         if checkpoint.feed_identity != self.settings.feed_identity {
             let (was, is) = (&checkpoint.feed_identity, &self.settings.feed_identity);
             let failure = Failure::broken(
@@ -160,6 +161,11 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
                 "if both have the same history, start once with `--accept-feed-change {}`; if not, `tidemill reset`",
                 key.feed
             )));
+        }
+        if checkpoint.status == Status::Stopped {
+            // It is tried again. The error stays in sight until a page was had.
+            let last = checkpoint.read_from == ReadFrom::Last;
+            checkpoint.status = if last { Status::Starting } else { Status::Running };
         }
         self.monitor.send_modify(|seen| {
             seen.checkpoint = Some(checkpoint.clone());
@@ -293,10 +299,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         };
         let batch = match next {
             Next::Batch(batch) => batch,
-            Next::Idle => {
-                self.idle();
-                return Ok(());
-            }
+            Next::Idle => return self.idle().await,
             Next::Finished => return self.finish().await,
             Next::Failed(failure) => return Err(failure.into()),
         };
@@ -380,8 +383,27 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         *self.spans_max = self.spans_max.saturating_mul(2);
     }
 
-    fn idle(&self) {
+    /// The feed has no more. If the partition had stopped, it is well again: nothing else would say so in the store.
+    async fn idle(&mut self) -> Result<(), Turn> {
+        if self.checkpoint.error.is_some() {
+            let mut seat = in_turn(self.lane, self.orders).await?;
+            let guard = seat.guard(self.store).await?;
+            let step = Step {
+                key: self.settings.key.clone(),
+                from_generation: self.checkpoint.generation,
+                to: None,
+                events: 0,
+                status: self.checkpoint.status,
+                error: None,
+            };
+            let commit = Commit::of_step(seat.claim().clone(), guard, step);
+            seat.commit(self.store, commit).await?;
+            self.checkpoint.generation += 1;
+            self.checkpoint.error = None;
+            self.monitor.send_modify(|seen| seen.checkpoint = Some(self.checkpoint.clone()));
+        }
         self.monitor.send_if_modified(|seen| !std::mem::replace(&mut seen.idle, true));
+        Ok(())
     }
 
     /// Ends a closed partition and opens its children, in one commit.

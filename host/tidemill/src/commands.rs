@@ -51,5 +51,9 @@ pub fn execute(args: Args, progress: &Progress) -> anyhow::Result<Exit> {
 /// Runs a command that waits for things.
 fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("the runtime does not start")?.block_on(command)
+    let runtime = runtime.context("the runtime does not start")?;
+    let exit = runtime.block_on(command);
+    // What a command has not waited for by now, such as a compilation, it does not want any more.
+    runtime.shutdown_background();
+    exit
 }

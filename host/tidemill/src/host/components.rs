@@ -64,9 +64,14 @@ impl Components {
     ) -> anyhow::Result<Option<Component>> {
         let (path, bytes_max) = (config.component.clone(), config.limits.component_bytes_max);
         let bytes = spawn_blocking(move || read(&path, bytes_max)).await??;
-        if Digest::of(&bytes) == running {
+        let found = Digest::of(&bytes);
+        if found == running {
             return Ok(None);
         }
+        tracing::info!(
+            processor = %claim.processor.name, was = running.short(), found = found.short(),
+            "the component's file changed; it is loaded beside the running component"
+        );
         let (component, bytes) = self.load(config.component.clone(), config).await?;
         self.accept(claim, component.digest(), bytes).await?;
         Ok(Some(component))

@@ -53,7 +53,11 @@ impl Follower {
                 Err(failure) => {
                     tracing::warn!(feed = %self.feed.name, cause = %failure.cause, "the partitions could not be started");
                     listings.mark_changed();
-                    sleep(backoff.next(failure.retry_after)).await;
+                    tokio::select! {
+                        biased;
+                        _ = stop.wait_for(|stop| *stop) => return None,
+                        () = sleep(backoff.next(failure.retry_after)) => {}
+                    }
                 }
             }
             self.running.set_planned(&self.feed.name, false);

@@ -25,6 +25,15 @@ pub fn example(language: &str, name: &str) -> Vec<u8> {
     })
 }
 
+/// The same module with a custom section more: another digest, the same behaviour.
+#[must_use]
+pub fn with_a_note(module: &[u8], note: &str) -> Vec<u8> {
+    let section = [&[4][..], b"note", note.as_bytes()].concat();
+    let length = u8::try_from(section.len()).unwrap();
+    assert!(length < 128, "a length below 128 is one byte of LEB128");
+    [module, &[0, length], &section].concat()
+}
+
 /// A component, its state, and the feed `orders`, partition `0`.
 pub struct GuestHost {
     /// What was committed.

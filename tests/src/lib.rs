@@ -1,7 +1,9 @@
 //! What the end-to-end tests are made of.
 
 pub mod conformance;
+pub mod feedapi;
 pub mod guest_host;
 pub mod project;
 pub mod publisher;
 pub mod simulation;
+pub mod witness;

@@ -79,8 +79,17 @@ impl Project {
         self.command(arguments).output().unwrap()
     }
 
+    /// Runs the program to its end, which must be with this code, and gives what it complained of.
+    #[expect(clippy::must_use_candidate, reason = "how it ends is checked here")]
+    pub fn fails(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.tidemill(arguments);
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "tidemill {arguments:?}\n{stdout}\n{stderr}");
+        stderr.into_owned()
+    }
+
     /// Runs the program to its end, which must be good, and gives what it printed.
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "how it ends is checked here")]
     pub fn ok(&self, arguments: &[&str]) -> String {
         let output = self.tidemill(arguments);
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -103,11 +112,44 @@ impl Project {
         Host { child, log, reader: Some(reader) }
     }
 
+    /// `tidemill run`, and waits until a processor has begun: from then on there is a database.
+    #[must_use]
+    pub fn start(&self) -> Host {
+        let mut host = self.run(&[]);
+        host.wait_for("the processor starts", 1);
+        host
+    }
+
     /// `tidemill run --until-idle`, which must end well.
     pub fn run_until_idle(&self) {
         let mut host = self.run(&["--until-idle"]);
         let status = host.wait();
         assert!(status.success(), "{status}\n{}", host.complaints());
+    }
+
+    /// `tidemill run --until-idle`, which must end with 1: something stopped or was put aside. Gives its log.
+    #[expect(clippy::must_use_candidate, reason = "how it ends is checked here")]
+    pub fn run_until_stopped(&self) -> String {
+        let mut host = self.run(&["--until-idle"]);
+        let status = host.wait();
+        assert_eq!(status.code(), Some(1), "{}", host.complaints());
+        host.complaints()
+    }
+
+    /// Writes another `tidemill.toml`.
+    pub fn configure(&self, configuration: &str) {
+        self.put("tidemill.toml", configuration.as_bytes());
+    }
+
+    /// What `status --json` says of a partition of a processor; null if it was never opened.
+    #[must_use]
+    pub fn partition(&self, processor: &str, partition: &str) -> Json {
+        let status = self.status();
+        let processors = status["processors"].as_array().unwrap().iter();
+        let partitions = processors
+            .filter(|found| found["name"] == processor)
+            .flat_map(|found| found["partitions"].as_array().unwrap());
+        partitions.into_iter().find(|found| found["partition"] == partition).cloned().unwrap_or_default()
     }
 
     /// A processor's whole state, of the shared key space, as `tidemill state scan` prints it.
@@ -145,6 +187,8 @@ struct Log {
     stages: BTreeMap<(String, String), Stage>,
     lines: Vec<String>,
     messages: BTreeMap<String, usize>,
+    /// Every message with the partition that it is about, if it is about one.
+    order: Vec<(String, String)>,
 }
 
 impl Log {
@@ -154,10 +198,11 @@ impl Log {
             return;
         };
         let message = entry["message"].as_str().unwrap_or_default().to_owned();
-        let worker = || {
-            let field = |name: &str| entry["span"][name].as_str().unwrap_or_default().to_owned();
-            (field("processor"), format!("{}/{}", field("feed"), field("partition")))
+        let field = |name: &str| {
+            let spans = entry["spans"].as_array().into_iter().flatten();
+            spans.filter_map(|span| span[name].as_str()).next_back().unwrap_or_default().to_owned()
         };
+        let worker = || (field("processor"), format!("{}/{}", field("feed"), field("partition")));
         let stage = match message.as_str() {
             "processing" => Some(Stage::Processing),
             "committing" => Some(Stage::Committing),
@@ -169,6 +214,7 @@ impl Log {
             None if entry["level"] != "DEBUG" => self.lines.push(line.to_owned()),
             None => {}
         }
+        self.order.push((message.clone(), field("partition")));
         *self.messages.entry(message).or_default() += 1;
     }
 }
@@ -182,6 +228,12 @@ pub struct Host {
 }
 
 impl Host {
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until a line with this message was logged so often.
     #[track_caller]
     pub fn wait_for(&mut self, message: &str, times: usize) {
@@ -199,6 +251,14 @@ impl Host {
     #[must_use]
     pub fn logged(&self, message: &str) -> usize {
         self.log.lock().unwrap().messages.get(message).copied().unwrap_or(0)
+    }
+
+    /// The partitions of the lines with `message` after the first line with `begin` and before the next with `end`.
+    #[must_use]
+    pub fn logged_between(&self, begin: &str, message: &str, end: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        let lines = log.order.iter().skip_while(|(line, _)| line != begin).take_while(|(line, _)| line != end);
+        lines.filter(|(line, _)| line == message).map(|(_, partition)| partition.clone()).collect()
     }
 
     /// Its log lines of level info and above.

@@ -37,6 +37,8 @@ struct Feed {
     /// Of 100 answers, how many break in the middle.
     breaks: AtomicUsize,
     requests: AtomicUsize,
+    /// The events of a span; 0 for another number each time.
+    span: AtomicUsize,
 }
 
 impl Publisher {
@@ -49,6 +51,7 @@ impl Publisher {
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             breaks: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
+            span: AtomicUsize::new(0),
         });
         let router = Router::new().route("/feed", get(page)).with_state(Arc::clone(&feed));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -68,6 +71,12 @@ impl Publisher {
         self.feed.partitions[partition].lock().unwrap().extend(events);
     }
 
+    /// How many partitions the feed has.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        self.feed.partitions.len()
+    }
+
     /// The events of a partition.
     #[must_use]
     pub fn events(&self, partition: usize) -> Vec<String> {
@@ -77,6 +86,11 @@ impl Publisher {
     /// From now on so many of 100 answers break in the middle.
     pub fn set_breaks(&self, percent: usize) {
         self.feed.breaks.store(percent, Ordering::Relaxed);
+    }
+
+    /// From now on every span but the last has so many events.
+    pub fn set_span(&self, events: usize) {
+        self.feed.span.store(events, Ordering::Relaxed);
     }
 
     /// How many requests were answered.
@@ -110,7 +124,11 @@ async fn page(State(feed): State<Arc<Feed>>, Query(query): Query<HashMap<String,
         let until = (from + size).min(events.len());
         for (number, event) in events.iter().enumerate().take(until).skip(from) {
             writeln!(body, "{{\"partition\":{partition},\"data\":{event}}}").unwrap();
-            if rng.usize(..40) == 0 || number + 1 == until {
+            let ends = match feed.span.load(Ordering::Relaxed) {
+                0 => rng.usize(..40) == 0,
+                events => (number + 1).is_multiple_of(events),
+            };
+            if ends || number + 1 == until {
                 writeln!(body, "{{\"partition\":{partition},\"cursor\":\"c{}\"}}", number + 1).unwrap();
             }
         }

@@ -3,7 +3,11 @@
 mod crash;
 mod demo_component;
 mod guests;
+mod policy;
+mod reload;
+mod requests;
 mod simulation;
 mod store;
 mod tidy;
+mod topology;
 mod tour;

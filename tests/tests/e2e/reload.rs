@@ -1,0 +1,220 @@
+//! A component is replaced while its processor runs.
+
+use std::{fs, io::Write as _, path::Path};
+
+use e2e::{
+    guest_host::{example, with_a_note},
+    project::{Host, Project, wait_until},
+    publisher::Publisher,
+    witness::assert_whole_ledger,
+};
+use tidemill_pipeline::Digest;
+
+const CHANGED: &str = "the component's file changed; it is loaded beside the running component";
+const RELOADED: &str = "the component was reloaded";
+const REFUSED: &str = "the changed component does not load; the old one goes on";
+const FELL_BACK: &str = "the component's file does not load; the last accepted one runs in its place";
+
+/// A project with the witness as its processor, on a feed of two partitions.
+fn start(seed: u64) -> (Publisher, Project, Vec<u8>) {
+    let publisher = Publisher::start(2, seed);
+    let project = Project::new(&format!(
+        "[feeds.orders]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = 2\npage-size = 100\npoll-interval = \"10ms\"\n\
+         [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"orders\"]\nbatch-events = 50\n",
+        publisher.url()
+    ));
+    let ledger = example("rust", "ledger");
+    project.put("ledger.wasm", &ledger);
+    (publisher, project, ledger)
+}
+
+fn append(publisher: &Publisher, count: usize) {
+    for partition in 0..publisher.partitions() {
+        let next = publisher.events(partition).len();
+        publisher.append(partition, (next..next + count).map(|number| format!("{{\"number\":{number}}}")));
+    }
+}
+
+/// Appends until a line was logged so often.
+#[track_caller]
+fn append_until_logged(publisher: &Publisher, host: &Host, message: &str, times: usize) {
+    wait_until(message, || {
+        append(publisher, 3);
+        host.logged(message) >= times
+    });
+}
+
+/// Waits until every event that there is was committed.
+#[track_caller]
+fn wait_for_all(project: &Project, publisher: &Publisher) {
+    wait_until("the last event", || {
+        (0..publisher.partitions()).all(|partition| {
+            let position = &project.partition("ledger", &partition.to_string())["position"];
+            *position == publisher.events(partition).len()
+        })
+    });
+}
+
+/// The components that computed a partition, in their order, with the positions from and to which.
+fn lineage(project: &Project, partition: &str) -> Vec<(String, u64, u64)> {
+    let stretches = project.partition("ledger", partition)["lineage"].as_array().unwrap().clone();
+    let stretch = |found: serde_json::Value| {
+        let position = |name: &str| found[name].as_u64().unwrap();
+        (found["component"].as_str().unwrap().to_owned(), position("from-position"), position("to-position"))
+    };
+    stretches.into_iter().map(stretch).collect()
+}
+
+/// Writes a file as some compilers do: in place, in pieces.
+fn write_in_place(path: &Path, bytes: &[u8]) {
+    let mut file = fs::File::create(path).unwrap();
+    for piece in bytes.chunks(bytes.len() / 3) {
+        file.write_all(piece).unwrap();
+        file.sync_all().unwrap();
+    }
+}
+
+#[test]
+fn a_component_is_swapped_under_load_without_losing_or_repeating_an_event() {
+    let (publisher, project, first) = start(1);
+    append(&publisher, 500);
+    let mut host = project.start();
+    host.wait_for("committed", 4);
+
+    let second = with_a_note(&first, "by rename");
+    project.put("ledger.wasm", &second);
+    append_until_logged(&publisher, &host, RELOADED, 1);
+    let meanwhile = host.logged_between(CHANGED, "committed", RELOADED);
+    for partition in ["0", "1"] {
+        let commits = meanwhile.iter().filter(|found| *found == partition).count();
+        assert!(commits >= 3, "partition {partition} stood still while the component was compiled: {commits} commits");
+    }
+
+    let third = with_a_note(&first, "in place");
+    write_in_place(&project.path().join("ledger.wasm"), &third);
+    append_until_logged(&publisher, &host, RELOADED, 2);
+    append(&publisher, 100);
+    wait_for_all(&project, &publisher);
+    host.terminate();
+    assert!(host.wait().success());
+
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+    let digests = [first, second, third].map(|component| Digest::of(&component).to_string());
+    for partition in ["0", "1"] {
+        let lineage = lineage(&project, partition);
+        assert_eq!(lineage.iter().map(|(digest, ..)| digest).collect::<Vec<_>>(), digests.iter().collect::<Vec<_>>());
+        let ends: Vec<u64> = lineage.iter().map(|(.., to)| *to).collect();
+        let begins: Vec<u64> = lineage.iter().map(|(_, from, _)| *from).collect();
+        assert_eq!([0, ends[0], ends[1]], *begins, "the stretches touch: {lineage:?}");
+        assert_eq!(ends[2], publisher.events(partition.parse().unwrap()).len() as u64);
+        assert!(lineage.iter().all(|(_, from, to)| from < to), "each computed something: {lineage:?}");
+    }
+    assert_eq!(project.status()["processors"][0]["component"], digests[2]);
+}
+
+#[test]
+fn a_file_that_does_not_load_is_refused_with_the_reason_and_the_old_component_goes_on() {
+    let (publisher, project, first) = start(2);
+    append(&publisher, 50);
+    let mut host = project.start();
+    host.wait_for("committed", 2);
+    let nothing = b"\0asm\x0d\0\x01\0".to_vec();
+    let bad: [(&str, &[u8], &str); 3] = [
+        ("truncated", &first[..first.len() / 2], "unexpected end"),
+        ("no component", b"this is no component\n", "it is not WebAssembly"),
+        ("another contract", &nothing, "handler"),
+    ];
+    for (number, (what, bytes, reason)) in (1..).zip(bad) {
+        project.put("ledger.wasm", bytes);
+        host.wait_for(REFUSED, number);
+        let log = host.complaints();
+        let line = log.lines().rev().find(|line| line.contains(REFUSED)).unwrap();
+        assert!(line.contains(reason), "{what}: {line}");
+        append(&publisher, 20);
+        wait_for_all(&project, &publisher);
+    }
+    let good = with_a_note(&first, "repaired");
+    project.put("ledger.wasm", &good);
+    host.wait_for(RELOADED, 1);
+    append(&publisher, 20);
+    wait_for_all(&project, &publisher);
+    host.terminate();
+    assert!(host.wait().success());
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+    let digests: Vec<String> = lineage(&project, "0").into_iter().map(|(digest, ..)| digest).collect();
+    assert_eq!(digests, [first, good].map(|component| Digest::of(&component).to_string()));
+}
+
+#[test]
+fn a_file_that_is_written_slowly_in_place_is_loaded_when_it_is_whole() {
+    let (publisher, project, first) = start(3);
+    append(&publisher, 50);
+    let mut host = project.start();
+    host.wait_for("committed", 2);
+    let second = with_a_note(&first, "slowly");
+    let mut file = fs::File::create(project.path().join("ledger.wasm")).unwrap();
+    file.write_all(&second[..second.len() / 2]).unwrap();
+    file.sync_all().unwrap();
+    host.wait_for(REFUSED, 1);
+    file.write_all(&second[second.len() / 2..]).unwrap();
+    drop(file);
+    host.wait_for(RELOADED, 1);
+    append(&publisher, 50);
+    wait_for_all(&project, &publisher);
+    host.terminate();
+    assert!(host.wait().success());
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+}
+
+#[test]
+fn a_host_that_starts_while_the_file_is_bad_runs_the_last_accepted_component_and_says_so() {
+    let (publisher, project, first) = start(4);
+    append(&publisher, 50);
+    project.run_until_idle();
+    append(&publisher, 50);
+    project.put("ledger.wasm", &first[..first.len() / 2]);
+    let mut host = project.run(&["--until-idle"]);
+    let status = host.wait();
+    assert!(status.success(), "{}", host.complaints());
+    assert_eq!(host.logged(FELL_BACK), 1);
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+    assert_eq!(lineage(&project, "1"), [(Digest::of(&first).to_string(), 0, 100)]);
+
+    // Gone altogether is no better.
+    fs::remove_file(project.path().join("ledger.wasm")).unwrap();
+    append(&publisher, 50);
+    let mut host = project.run(&["--until-idle"]);
+    assert!(host.wait().success(), "{}", host.complaints());
+    assert_eq!(host.logged(FELL_BACK), 1);
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+}
+
+#[test]
+fn a_processor_whose_first_component_is_bad_begins_when_a_good_one_comes() {
+    let (publisher, project, first) = start(5);
+    append(&publisher, 50);
+    project.put("ledger.wasm", b"not yet");
+    let mut host = project.run(&[]);
+    host.wait_for("the component does not load; waiting for another file", 1);
+    project.put("ledger.wasm", &first);
+    host.wait_for("committed", 2);
+    wait_for_all(&project, &publisher);
+    host.terminate();
+    assert!(host.wait().success());
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+}
+
+#[test]
+fn a_host_that_is_told_to_stop_does_not_wait_for_a_component_that_compiles() {
+    let (publisher, project, first) = start(6);
+    append(&publisher, 50);
+    let mut host = project.start();
+    host.wait_for("committed", 2);
+    project.put("ledger.wasm", &with_a_note(&first, "too late"));
+    host.wait_for(CHANGED, 1);
+    host.terminate();
+    assert!(host.wait().success());
+    assert!(!host.complaints().contains("a batch did not end in time"), "{}", host.complaints());
+    project.run_until_idle();
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+}

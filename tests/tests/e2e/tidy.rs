@@ -262,6 +262,22 @@ fn no_path_of_somebodys_machine_is_in_the_project() {
     check("a path that exists on one machine is of no use on another", offenders);
 }
 
+#[test]
+fn every_link_between_the_pages_leads_somewhere() {
+    let mut offenders = Vec::new();
+    for file in files(".").into_iter().filter(|file| has_extension(&file.path, "md")) {
+        let folder = root().join(&file.path).parent().unwrap().to_owned();
+        let links = file.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://") && !link.contains(char::is_whitespace)) {
+            let target = link.split('#').next().unwrap();
+            if !target.is_empty() && !folder.join(target).exists() {
+                offenders.push(format!("{}: {link}", file.path));
+            }
+        }
+    }
+    check("a link that leads nowhere costs everybody who follows it", offenders);
+}
+
 /// Whether a text has this folder at the root of a path: in `$PREFIX/root/usr` it is not.
 fn names_absolute(text: &str, folder: &str) -> bool {
     text.match_indices(folder).any(|(at, _)| {

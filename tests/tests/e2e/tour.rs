@@ -38,7 +38,11 @@ fn blocks(document: &str, heading: &str) -> Vec<Block> {
     let mut lines = section.lines();
     while let Some(line) = lines.next() {
         if let Some(language) = line.strip_prefix("```") {
-            let text = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
+            let mut text = String::new();
+            for line in lines.by_ref().take_while(|line| *line != "```") {
+                text += line;
+                text.push('\n');
+            }
             blocks.push(Block { language: language.to_owned(), before: std::mem::take(&mut before), text });
         } else if !line.is_empty() {
             line.clone_into(&mut before);

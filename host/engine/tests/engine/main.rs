@@ -18,4 +18,5 @@ mod log;
 mod process;
 mod refusals;
 mod threads;
+mod usual_wasi;
 mod virtual_wasi;

@@ -1,0 +1,90 @@
+//! The search for the failing event: whatever is poison, exactly that is set aside, and the rest is applied once and in order.
+
+mod component;
+mod feed;
+mod shelf;
+mod world;
+
+use proptest::{collection::vec, prelude::*};
+use tidemill_pipeline::{BatchBounds, RejectPolicy, Status};
+
+use crate::{
+    component::Naming,
+    feed::{Given, Kind},
+    world::World,
+};
+
+fn event(poison: u32) -> impl Strategy<Value = Given> {
+    let kind = prop_oneof![
+        12 => Just(Kind::Fine),
+        poison => Just(Kind::Poison),
+        poison => Just(Kind::Undeliverable),
+    ];
+    // Few letters, so that one span has the same event more than once.
+    (kind, 0..3_usize).prop_map(|(kind, letter)| Given { kind, letter })
+}
+
+fn worlds(poison: u32, policies: &'static [RejectPolicy]) -> impl Strategy<Value = World> {
+    let naming = prop_oneof![Just(Naming::Right), Just(Naming::None), (0..40_usize).prop_map(Naming::Wrong)];
+    (
+        vec(vec(event(poison), 0..9), 1..9),
+        (1..8_usize, 1..80_usize).prop_map(|(events_max, bytes_max)| BatchBounds { events_max, bytes_max }),
+        proptest::sample::select(policies),
+        naming,
+        prop_oneof![Just(usize::MAX), 1..6_usize],
+        any::<bool>(),
+    )
+        .prop_map(|(spans, bounds, on_reject, naming, cost_max, stale)| World {
+            spans,
+            bounds,
+            on_reject,
+            naming,
+            cost_max,
+            stale,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn exactly_the_poison_is_set_aside_and_the_rest_is_applied_once_and_in_order(
+        world in worlds(2, &[RejectPolicy::Park, RejectPolicy::Skip]),
+    ) {
+        let seen = world.run();
+        let spans = world.spans.len();
+        prop_assert_eq!(seen.checkpoint.status, Status::Running);
+        prop_assert_eq!(seen.checkpoint.position, world.events_before(spans));
+        prop_assert_eq!(seen.checkpoint.read_from, world.place(spans));
+        prop_assert_eq!(seen.set_aside, world.bad_before(spans));
+        let parked = if world.on_reject == RejectPolicy::Park { world.parked() } else { Vec::new() };
+        prop_assert_eq!(seen.parked, parked);
+        prop_assert_eq!(&seen.commits.last().unwrap().1, &world.applied_before(spans));
+        prop_assert_eq!(world.check_commits(&seen.commits), Ok(()));
+    }
+
+    #[test]
+    fn with_halt_everything_before_the_failing_span_is_committed_and_nothing_of_it(
+        world in worlds(1, &[RejectPolicy::Halt]),
+    ) {
+        let seen = world.run();
+        let stop = world.first_bad();
+        let spans = stop.map_or(world.spans.len(), |(span, _)| span);
+        prop_assert_eq!(seen.checkpoint.status, if stop.is_some() { Status::Halted } else { Status::Running });
+        prop_assert_eq!(seen.checkpoint.error.and_then(|error| error.event), stop.map(|(span, event)| world.id(span, event)));
+        prop_assert_eq!(seen.checkpoint.position, world.events_before(spans));
+        prop_assert_eq!(seen.checkpoint.read_from, world.place(spans));
+        prop_assert_eq!((seen.set_aside, seen.parked), (0, Vec::new()));
+        prop_assert_eq!(seen.state, world.applied_before(spans));
+        prop_assert_eq!(world.check_commits(&seen.commits), Ok(()));
+    }
+
+    #[test]
+    fn a_cost_that_grows_with_the_batch_sets_nobody_aside(world in worlds(0, &[RejectPolicy::Park]), cost_max in 1..4_usize) {
+        let world = World { cost_max, ..world };
+        let seen = world.run();
+        prop_assert_eq!((seen.set_aside, seen.parked), (0, Vec::new()));
+        prop_assert_eq!(seen.checkpoint.position, world.events_before(world.spans.len()));
+        prop_assert_eq!(seen.state, world.applied_before(world.spans.len()));
+    }
+}

@@ -1,0 +1,107 @@
+//! The smallest store: one processor, one partition, and every commit that there was.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use tidemill_pipeline::{
+    Checkpoint, Claim, Commit, Failure, ParkedEvent, PartitionKey, ReadFrom, Snapshot, StateGuard, StateSpace, Status,
+    Store, Value,
+};
+
+use crate::component::LOG;
+
+/// The store. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Shelf(pub(crate) Arc<Mutex<Kept>>);
+
+/// What it keeps.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) state: BTreeMap<String, Value>,
+    pub(crate) parked: Vec<ParkedEvent>,
+    /// Where the partition was after each commit, and what had been applied.
+    pub(crate) commits: Vec<(ReadFrom, String)>,
+    generation: u64,
+}
+
+impl Shelf {
+    /// A store in which the partition was just opened.
+    pub(crate) fn new(feed_identity: &str) -> Self {
+        let checkpoint = Checkpoint {
+            read_from: ReadFrom::First,
+            generation: 0,
+            position: 0,
+            status: Status::Running,
+            error: None,
+            feed_identity: feed_identity.to_owned(),
+            resolution: None,
+        };
+        let state = BTreeMap::new();
+        Self(Arc::new(Mutex::new(Kept { checkpoint, state, parked: Vec::new(), commits: Vec::new(), generation: 0 })))
+    }
+}
+
+impl Kept {
+    /// What has been applied.
+    pub(crate) fn log(&self) -> String {
+        match self.state.get(LOG) {
+            Some(Value::Text(log)) => log.clone(),
+            Some(Value::Bytes(_)) | None => String::new(),
+        }
+    }
+}
+
+impl Store for Shelf {
+    async fn state_generation(&self, _: &Claim) -> Result<u64, Failure> {
+        Ok(self.0.lock().unwrap().generation)
+    }
+
+    async fn load(&self, _: &Claim, _: &PartitionKey) -> Result<Option<Checkpoint>, Failure> {
+        Ok(Some(self.0.lock().unwrap().checkpoint.clone()))
+    }
+
+    fn snapshot(&self, _: &Claim, _: &StateSpace) -> Box<dyn Snapshot> {
+        Box::new(View(self.0.lock().unwrap().state.clone()))
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), Failure> {
+        let mut kept = self.0.lock().unwrap();
+        let step = commit.step.expect("a worker commits steps");
+        assert_eq!(commit.guard, StateGuard::Shared { generation: kept.generation }, "nobody else commits");
+        assert_eq!(step.from_generation, kept.checkpoint.generation, "nobody else commits");
+        kept.generation += 1;
+        for (key, value) in commit.writes.iter() {
+            match value {
+                Some(value) => kept.state.insert(key.to_owned(), value.clone()),
+                None => kept.state.remove(key),
+            };
+        }
+        kept.parked.extend(commit.parked);
+        kept.checkpoint.generation += 1;
+        kept.checkpoint.position += step.events;
+        kept.checkpoint.status = step.status;
+        kept.checkpoint.error = step.error;
+        kept.checkpoint.resolution = None;
+        if let Some(to) = step.to {
+            kept.checkpoint.read_from = ReadFrom::After(to);
+        }
+        let commit = (kept.checkpoint.read_from.clone(), kept.log());
+        kept.commits.push(commit);
+        Ok(())
+    }
+}
+
+struct View(BTreeMap<String, Value>);
+
+impl Snapshot for View {
+    fn get(&mut self, key: &str) -> Result<Option<Value>, Failure> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn scan(&mut self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<(String, Value)>, Failure> {
+        panic!("the component does not scan")
+    }
+}

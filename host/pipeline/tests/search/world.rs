@@ -1,0 +1,192 @@
+//! A world: a feed, a component and a policy; what the worker makes of them, and what it must make.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use tidemill_pipeline::{
+    BatchBounds, Checkpoint, Claim, Digest, Durability, Exit, FeedName, FetchSettings, Fetcher, Lane, Monitor, Order,
+    ParkedEvent, ParkedId, PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom, RejectPolicy, RetryPolicy,
+    Seen, StateSpace, Value, Worker, WorkerSettings, WriteBounds,
+};
+use tokio::{sync::watch, time::timeout};
+
+use crate::{
+    component::{Component, Naming},
+    feed::{self, Given, Kind, Reader},
+    shelf::Shelf,
+};
+
+const IDENTITY: &str = "a vector";
+
+/// Everything that the worker's doing depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) spans: Vec<Vec<Given>>,
+    pub(crate) bounds: BatchBounds,
+    pub(crate) on_reject: RejectPolicy,
+    pub(crate) naming: Naming,
+    /// The most events that a call's fuel lasts for.
+    pub(crate) cost_max: usize,
+    /// Whether a reused instance rejects everything.
+    pub(crate) stale: bool,
+}
+
+/// An event that was put aside: what identifies it, copies, payload, cause, and whether a component is named.
+pub(crate) type Aside = (ParkedId, u32, Value, String, bool);
+
+/// What came of a world.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) state: String,
+    pub(crate) parked: Vec<Aside>,
+    pub(crate) commits: Vec<(ReadFrom, String)>,
+    pub(crate) set_aside: u64,
+}
+
+fn key() -> PartitionKey {
+    PartitionKey { feed: FeedName::new("feed"), partition: PartitionId::new("0") }
+}
+
+impl World {
+    /// Runs a worker until nothing more happens, in paused time.
+    pub(crate) fn run(&self) -> Outcome {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(self.live())
+    }
+
+    async fn live(&self) -> Outcome {
+        let shelf = Shelf::new(IDENTITY);
+        let component = Component {
+            bounds: self.bounds,
+            naming: self.naming,
+            cost_max: self.cost_max,
+            stale: self.stale,
+            alone: Arc::default(),
+        };
+        let alone = Arc::clone(&component.alone);
+        let monitor = Arc::new(Monitor::new(Seen::default()));
+        let (orders, told) = watch::channel(Order::default());
+        let worker = tokio::spawn(self.worker(shelf.clone(), component, told, &monitor).run());
+        let mut seen = monitor.subscribe();
+        timeout(Duration::from_hours(1), seen.wait_for(Seen::at_rest)).await.expect("it comes to rest").unwrap();
+        orders.send_modify(|order| order.stop = true);
+        assert_eq!(worker.await.unwrap(), Exit::Stopped);
+
+        let kept = shelf.0.lock().unwrap();
+        for event in kept.parked.iter().filter(|event| event.component.is_some()) {
+            let Value::Text(payload) = &event.payload else { panic!("the feed sends text") };
+            assert!(alone.lock().unwrap().contains(payload), "{payload} was never alone on a fresh instance");
+        }
+        let aside = |event: &ParkedEvent| {
+            (event.id.clone(), event.copies, event.payload.clone(), event.cause.clone(), event.component.is_some())
+        };
+        Outcome {
+            checkpoint: kept.checkpoint.clone(),
+            state: kept.log(),
+            parked: kept.parked.iter().map(aside).collect(),
+            commits: kept.commits.clone(),
+            set_aside: monitor.borrow().set_aside,
+        }
+    }
+
+    fn worker(
+        &self,
+        shelf: Shelf,
+        component: Component,
+        told: watch::Receiver<Order>,
+        monitor: &Arc<Monitor>,
+    ) -> Worker<Reader, Component, Shelf> {
+        let retry = RetryPolicy { jitter_seed: Some(7), ..RetryPolicy::default() };
+        let settings = WorkerSettings {
+            key: key(),
+            feed_identity: IDENTITY.into(),
+            batch: self.bounds,
+            writes: WriteBounds::default(),
+            on_reject: self.on_reject,
+            durability: Durability::Normal,
+            fetch_ahead_bytes: 1_000,
+            retry,
+        };
+        let fetch =
+            FetchSettings { page_size: NonZeroU32::new(100).unwrap(), poll_interval: Duration::from_secs(1), retry };
+        let (_, open) = watch::channel(false);
+        let fetcher = Fetcher::new(Reader(self.spans.clone()), fetch, open, Arc::clone(monitor));
+        let claim = Claim { processor: ProcessorId { name: ProcessorName::new("search"), version: 1 }, epoch: 1 };
+        let lane = Arc::new(Lane::new(component, claim, StateSpace::Shared));
+        Worker::new(settings, fetcher, lane, shelf, told, Arc::clone(monitor))
+    }
+
+    /// The place behind so many spans.
+    pub(crate) fn place(&self, spans: usize) -> ReadFrom {
+        assert!(spans <= self.spans.len(), "there are so many spans");
+        feed::place(spans)
+    }
+
+    /// How many events so many spans have.
+    pub(crate) fn events_before(&self, spans: usize) -> u64 {
+        self.events(spans).count() as u64
+    }
+
+    /// How many events of so many spans are not fine.
+    pub(crate) fn bad_before(&self, spans: usize) -> u64 {
+        self.events(spans).filter(|event| event.kind != Kind::Fine).count() as u64
+    }
+
+    /// What of so many spans must have been applied.
+    pub(crate) fn applied_before(&self, spans: usize) -> String {
+        let fine = self.events(spans).filter(|event| event.kind == Kind::Fine);
+        fine.map(|event| format!("{} ", event.payload())).collect()
+    }
+
+    fn events(&self, spans: usize) -> impl Iterator<Item = &Given> {
+        self.spans.iter().take(spans).flatten()
+    }
+
+    /// The span and the place in it of the first event that is not fine.
+    pub(crate) fn first_bad(&self) -> Option<(usize, usize)> {
+        let bad = |events: &Vec<Given>| events.iter().position(|event| event.kind != Kind::Fine);
+        self.spans.iter().enumerate().find_map(|(span, events)| Some((span, bad(events)?)))
+    }
+
+    /// What identifies an event.
+    pub(crate) fn id(&self, span: usize, event: usize) -> ParkedId {
+        let payload = Digest::of(self.spans[span][event].payload().as_bytes());
+        ParkedId { key: key(), span_from: self.place(span), payload }
+    }
+
+    /// What must have been put aside, in order.
+    pub(crate) fn parked(&self) -> Vec<Aside> {
+        let mut parked = Vec::<Aside>::new();
+        for (span, events) in self.spans.iter().enumerate() {
+            for (place, event) in events.iter().enumerate() {
+                let cause = match (event.kind, self.naming) {
+                    (Kind::Fine, _) => continue,
+                    (Kind::Undeliverable, _) => "undeliverable",
+                    (Kind::Poison, Naming::None) => "trap",
+                    (Kind::Poison, Naming::Right | Naming::Wrong(_)) => "rejected",
+                };
+                let id = self.id(span, place);
+                match parked.iter_mut().find(|(known, ..)| *known == id) {
+                    Some((_, copies, ..)) => *copies += 1,
+                    None => {
+                        let called = event.kind == Kind::Poison;
+                        parked.push((id, 1, Value::Text(event.payload()), cause.to_owned(), called));
+                    }
+                }
+            }
+        }
+        parked
+    }
+
+    /// After every commit, what was applied is what lies before the cursor.
+    pub(crate) fn check_commits(&self, commits: &[(ReadFrom, String)]) -> Result<(), String> {
+        for (read_from, applied) in commits {
+            let spans = read_from.cursor().map_or(0, |cursor| cursor.as_str().parse().unwrap());
+            let wanted = self.applied_before(spans);
+            if *applied != wanted {
+                return Err(format!("at {read_from} `{applied}` was applied, not `{wanted}`"));
+            }
+        }
+        Ok(())
+    }
+}

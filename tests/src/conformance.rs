@@ -83,6 +83,7 @@ macro_rules! conformance_tests {
             finishing_a_parent_and_opening_its_children_is_one_commit,
             a_step_of_a_partition_that_is_not_open_is_fenced,
             partitions_with_state_of_their_own_are_independent,
+            writing_a_partitions_own_state_without_a_step_fences_who_is_at_work_on_it,
             parking_adds_copies,
             settling_removes_and_needs_what_it_removes,
             a_parked_event_is_as_it_was_put,

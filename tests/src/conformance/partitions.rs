@@ -77,6 +77,26 @@ pub async fn partitions_with_state_of_their_own_are_independent<S: StoreUnderTes
     assert_eq!(desk.get_in(&StateSpace::Partition(key("0")), "k"), Some(text("zero")));
 }
 
+/// A retry of a parked event moves no cursor, but whoever read the partition's state before it starts over.
+pub async fn writing_a_partitions_own_state_without_a_step_fences_who_is_at_work_on_it<S: StoreUnderTest>(subject: S) {
+    let desk = Desk::open(&subject).await;
+    let (own, at_work) = (StateGuard::Partition(key("0")), desk.step("0", "a", 1).await);
+    let other = desk.checkpoint("1").await;
+    desk.commit(Commit { writes: writes([("k", "retried")]), ..desk.guarded(own.clone()) }).await;
+    let late = Commit { step: Some(at_work.clone()), writes: writes([("k", "late")]), ..desk.guarded(own.clone()) };
+    desk.refused(late, FailureKind::Fenced).await;
+    let checkpoint = desk.checkpoint("0").await;
+    assert_eq!((checkpoint.generation, checkpoint.position), (at_work.from_generation + 1, 0));
+    assert_eq!(checkpoint.read_from, ReadFrom::First);
+    assert_eq!(desk.get_in(&StateSpace::Partition(key("0")), "k"), Some(text("retried")));
+    assert_eq!(desk.checkpoint("1").await, other);
+    // Without a write there is nothing to find out; and a partition that was never opened has no state.
+    desk.commit(desk.guarded(own)).await;
+    assert_eq!(desk.checkpoint("0").await, checkpoint);
+    let nowhere = Commit { writes: writes([("k", "x")]), ..desk.guarded(StateGuard::Partition(key("9"))) };
+    desk.refused(nowhere, FailureKind::Fenced).await;
+}
+
 /// An event that is put aside again is the same event, more often.
 pub async fn parking_adds_copies<S: StoreUnderTest>(subject: S) {
     let desk = Desk::open(&subject).await;

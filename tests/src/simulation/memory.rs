@@ -102,6 +102,10 @@ impl Memory {
                 return Err(fenced("the checkpoint"));
             }
         }
+        if let (StateGuard::Partition(own), None, false) = (&commit.guard, &commit.step, commit.writes.is_empty()) {
+            let key = (commit.claim.processor.clone(), own.clone());
+            disk.checkpoints.get(&key).ok_or_else(|| fenced("the partition"))?;
+        }
         let none = Vec::new();
         let parked = disk.parked.get(&commit.claim.processor).unwrap_or(&none);
         if commit.settled.iter().any(|id| parked.iter().all(|event| event.id != *id)) {
@@ -136,6 +140,11 @@ impl Store for Memory {
         };
         if space == StateSpace::Shared {
             disk.processors.get_mut(processor).expect("checked above").state_generation += 1;
+        }
+        let alone = commit.step.is_none() && !commit.writes.is_empty();
+        if let (StateSpace::Partition(key), true) = (&space, alone) {
+            // Whoever read the space before these writes must find out.
+            disk.checkpoints.get_mut(&(processor.clone(), key.clone())).expect("checked above").generation += 1;
         }
         if let Some(step) = commit.step {
             let checkpoint = disk.checkpoints.get_mut(&(processor.clone(), step.key)).expect("checked above");

@@ -10,6 +10,7 @@ mod driver;
 mod faulty;
 mod feed;
 mod memory;
+mod on_disk;
 
 pub use component::Component;
 pub use dice::{Dice, Trouble};
@@ -17,3 +18,4 @@ pub use driver::{Backend, Outcome, World, run};
 pub use faulty::Faulty;
 pub use feed::{FeedLog, Reader};
 pub use memory::{Memory, Mutant};
+pub use on_disk::OnDisk;

@@ -25,6 +25,9 @@ pub trait Backend: Store + fmt::Debug + 'static {
 
     /// How many events are put aside.
     fn parked(&self, processor: &ProcessorId) -> impl Future<Output = u64> + Send;
+
+    /// Closes the store and opens it again, as the next process does.
+    fn reopen(&self) -> impl Future<Output = ()> + Send;
 }
 
 impl Backend for super::Memory {
@@ -35,6 +38,8 @@ impl Backend for super::Memory {
     async fn parked(&self, processor: &ProcessorId) -> u64 {
         Self::parked(self, processor).iter().map(|event| u64::from(event.copies)).sum()
     }
+
+    async fn reopen(&self) {}
 }
 
 /// What can be said of a world that held: how much trouble it has seen.
@@ -46,6 +51,8 @@ pub struct Outcome {
     pub dropped: usize,
     /// Hosts that were started.
     pub hosts: usize,
+    /// How often the store was closed and opened again.
+    pub reopened: usize,
 }
 
 /// Everything that is the same for all hosts of a world.
@@ -208,7 +215,7 @@ impl<B: Backend> World<B> {
         let mut hosts = vec![self.start().await];
         for _ in 0..5 + self.dice.below(25) {
             sleep(Duration::from_millis(self.dice.below(60) as u64)).await;
-            match self.dice.below(10) {
+            match self.dice.below(11) {
                 // A worker is dropped wherever it is, and another one goes on in its lane.
                 0..=5 => {
                     let (host, partition) = (self.dice.below(hosts.len()), self.dice.below(self.logs.len()));
@@ -223,6 +230,14 @@ impl<B: Backend> World<B> {
                 7 => {
                     let dead = self.dice.below(hosts.len());
                     outcome.dropped += hosts.swap_remove(dead).workers.len();
+                    hosts.push(self.start().await);
+                    outcome.hosts += 1;
+                }
+                // Every host dies, and the store with them.
+                8 => {
+                    outcome.dropped += hosts.drain(..).map(|host| host.workers.len()).sum::<usize>();
+                    self.store.store.reopen().await;
+                    outcome.reopened += 1;
                     hosts.push(self.start().await);
                     outcome.hosts += 1;
                 }

@@ -8,7 +8,7 @@ input, one a line, and answers each with one line of JSON; it ends when its stan
     append PARTITION COUNT      generates more events
     event PARTITION JSON        appends this payload
     break COUNT                 the next COUNT responses that have events end in the middle, as a failing publisher's do
-    stats                       how many requests were answered
+    stats                       how many requests were answered, and how many responses were broken
 
 Event `i` of partition `p` is a function of `p` and `i` alone (`payload`), so that a test can say what must have come.
 """
@@ -56,6 +56,7 @@ class Feed:
         self.checkpoint_every = checkpoint_every
         self.breaks = 0
         self.requests = 0
+        self.broken = 0
 
     def get_data(
         self, cursors: Sequence[Cursor], headers: Sequence[str] | None, page_size: int | None
@@ -84,6 +85,7 @@ class Feed:
         ends = {p: min(start + share, len(self.partitions[p])) for p, start in starts.items()}
         breaking = self.breaks > 0 and any(ends[p] > starts[p] for p in starts)
         self.breaks -= breaking
+        self.broken += breaking
         for step in range(share):
             for p, start in starts.items():
                 at = start + step
@@ -112,7 +114,8 @@ class Feed:
         match line.split(maxsplit=2):
             case ["append", partition, count]:
                 events = self.partitions[int(partition)]
-                events.extend(payload(int(partition), len(events) + i) for i in range(int(count)))
+                start = len(events)
+                events.extend(payload(int(partition), start + i) for i in range(int(count)))
                 return {"partition": int(partition), "events": len(events)}
             case ["event", partition, data]:
                 events = self.partitions[int(partition)]
@@ -122,7 +125,7 @@ class Feed:
                 self.breaks = int(count)
                 return {"breaks": self.breaks}
             case ["stats"]:
-                return {"requests": self.requests, "events": [len(events) for events in self.partitions]}
+                return {"requests": self.requests, "broken": self.broken, "events": [len(events) for events in self.partitions]}
         return {"error": f"not a command: {line}"}
 
 

@@ -7,3 +7,4 @@ pub mod project;
 pub mod publisher;
 pub mod simulation;
 pub mod witness;
+pub mod zeroeventhub;

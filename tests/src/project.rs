@@ -267,14 +267,13 @@ impl Host {
         self.log.lock().unwrap().lines.join("\n")
     }
 
-    /// The most memory that it had resident, in bytes.
+    /// The most memory that it had resident, in bytes; none if it has just ended.
     #[must_use]
-    pub fn memory_peak(&self) -> u64 {
+    pub fn memory_peak(&self) -> Option<u64> {
         let mut status = String::new();
         fs::File::open(format!("/proc/{}/status", self.child.id())).unwrap().read_to_string(&mut status).unwrap();
-        let peak =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says VmHWM of a live process");
-        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024)
     }
 
     /// Kills it with SIGKILL, wherever it is, and says what its busiest worker was doing.

@@ -9,6 +9,7 @@ mod guests;
 mod interop;
 mod lint;
 mod project;
+mod soak;
 mod stages;
 mod test;
 mod tools;
@@ -56,6 +57,12 @@ enum Task {
         #[arg(long, default_value_t = 200)]
         kills: u32,
     },
+    /// Reads a large feed to its end and checks the result and the memory that it took.
+    Soak {
+        /// How many events.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -77,5 +84,6 @@ fn run(task: Task) -> Result<()> {
         Task::DemoComponent { check: false } => demo::rebuild(),
         Task::DemoComponent { check: true } => demo::check(),
         Task::Crash { kills } => crash::run(kills),
+        Task::Soak { events } => soak::run(events),
     }
 }

@@ -86,6 +86,35 @@ fn join_fills_a_row_whichever_event_comes_first() {
 }
 
 #[test]
+fn join_keeps_what_it_knows_of_a_customer_who_has_not_come_yet() {
+    let mut host = rust("join");
+    host.call(&[r#"{"type": "order", "customer": "c1", "amount": 7}"#]).unwrap();
+    assert_eq!(host.text("customer/c1"), Some(r#"{"name":null,"spent":7}"#));
+    host.call(&[r#"{"type": "customer", "id": "c1", "name": "Ada"}"#]).unwrap();
+    host.call(&[r#"{"type": "customer", "id": "c1", "name": "Ada L."}"#]).unwrap();
+    assert_eq!(host.text("customer/c1"), Some(r#"{"name":"Ada L.","spent":7}"#));
+}
+
+#[test]
+fn join_rejects_a_malformed_event_by_its_place_and_halts_on_a_row_that_it_cannot_read() {
+    let good = r#"{"type": "customer", "id": "c1", "name": "Ada"}"#;
+    let mut host = rust("join");
+    for malformed in ["[]", "{}", r#"{"type": "order", "customer": "c1", "amount": 1.5}"#, r#"{"type": "order"}"#] {
+        let rejection = rejection(host.call(&[good, malformed]));
+        assert_eq!((rejection.cause, rejection.index), (RejectionCause::Returned, Some(1)), "{malformed}");
+        assert!(rejection.reason.starts_with("not an event: "), "{}", rejection.reason);
+    }
+    assert!(host.state.is_empty());
+    host.state.insert("customer/c1".to_owned(), "Ada".into());
+    match host.call(&[good]) {
+        Err(Refusal::Halt { reason }) => {
+            assert!(reason.starts_with("the row `customer/c1` cannot be read"), "{reason}")
+        }
+        other => panic!("not halted: {other:?}"),
+    }
+}
+
+#[test]
 fn ledger_keeps_a_count_and_a_chain_over_the_events_in_their_order() {
     let batches: [&[&str]; 3] = [&["one", "two"], &["tre \u{1f30a}"], &["two", "one", ""]];
     let mut host = rust("ledger");

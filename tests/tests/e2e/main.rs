@@ -3,6 +3,8 @@
 mod crash;
 mod demo_component;
 mod guests;
+mod interop;
+mod million;
 mod policy;
 mod reload;
 mod requests;

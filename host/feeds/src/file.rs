@@ -97,8 +97,9 @@ async fn start(feed: &FeedName, path: &Path, file: &mut File, from: &ReadFrom) -
     };
     let lost = |why: &str| {
         let cause = format!("the cursor `{cursor}` has no place in {}: {why}", path.display());
-        let hint =
-            format!("if the file was replaced, read it anew: `tidemill reset PROCESSOR --feed {feed} --to first`");
+        let hint = format!(
+            "if the file was replaced, read it anew: `tidemill reset PROCESSOR --feed {feed} --partition 0 --to first`"
+        );
         Failure::broken(Stage::Fetch, cause).hint(hint)
     };
     let offset = cursor.as_str().parse::<u64>().map_err(|_| lost("it is not a number of bytes"))?;

@@ -54,7 +54,7 @@ async fn a_file_that_is_not_what_it_was_stops_with_a_way_out() {
     for cursor in ["6", "3", "x"] {
         let failure = read(&open(file.path()), after(cursor)).await.failure();
         assert_eq!(failure.kind, FailureKind::Broken, "{cursor}");
-        assert!(failure.hint.unwrap().contains("`tidemill reset PROCESSOR --feed orders --to first`"));
+        assert!(failure.hint.unwrap().contains("`tidemill reset PROCESSOR --feed orders --partition 0 --to first`"));
     }
     let failure = read(&open(Path::new("/nowhere/events.ndjson")), ReadFrom::First).await.failure();
     assert_eq!(failure.kind, FailureKind::Broken);

@@ -63,8 +63,8 @@ async fn show(args: DemoArgs, progress: &Progress) -> anyhow::Result<Exit> {
     let other = with_a_note(TOTALS, "the same logic, built again");
     let second = Digest::of(&other);
     replace(&file, &other)?;
-    feed.log.publish(args.events);
     reach(&host, progress, "the reload", |host| host.component(&processor()) == Some(second)).await?;
+    feed.log.publish(args.events);
     reach(&host, progress, "the last event", |host| events(host) >= args.events && host.at_rest().is_some()).await?;
     let elapsed = began.elapsed();
     progress.clear();

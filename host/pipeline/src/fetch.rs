@@ -123,7 +123,10 @@ impl<S: Source> Fetcher<S> {
                     self.barren(run).await
                 } else {
                     run.barren = 0;
-                    sink.send(Fetched::Idle).await?;
+                    // A closed partition is not at rest before it is finished: then its children begin.
+                    if !closed {
+                        sink.send(Fetched::Idle).await?;
+                    }
                     self.idle(run, closed, moved).await
                 }
             }

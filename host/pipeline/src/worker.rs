@@ -425,7 +425,10 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         drop(seat);
         self.checkpoint.generation += 1;
         self.checkpoint.status = Status::Finished;
-        self.monitor.send_modify(|seen| seen.checkpoint = Some(self.checkpoint.clone()));
+        self.monitor.send_modify(|seen| {
+            seen.checkpoint = Some(self.checkpoint.clone());
+            seen.idle = false;
+        });
         Err(Turn::Finished)
     }
 

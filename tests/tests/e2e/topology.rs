@@ -126,6 +126,32 @@ fn the_children_of_a_closed_partition_begin_when_it_is_finished() {
 }
 
 #[test]
+fn generations_that_were_closed_while_no_host_ran_are_read_one_after_the_other() {
+    let feed = FeedApi::start(&[0]);
+    feed.list_numbers();
+    let project = project(&feed);
+    let mut steps = Steps::default();
+    steps.take(&feed, |_| 0);
+    project.run_until_idle();
+
+    for (parent, child) in [(0, 1), (1, 2), (2, 3)] {
+        (0..5).for_each(|_| steps.take(&feed, |_| parent));
+        feed.change(|partitions| {
+            partitions.get_mut(&parent).unwrap().closed = true;
+            partitions.insert(child, Partition::after(parent));
+        });
+    }
+    (0..5).for_each(|_| steps.take(&feed, |_| 3));
+    project.run_until_idle();
+    for partition in 0..=3 {
+        assert_ledger(&project, "ledger", "orders", &partition.to_string(), &feed.events_after(partition, 0));
+    }
+    steps.assert_seen(&project);
+    let words = ["0", "1", "2", "3"].map(|partition| project.partition("order", partition)["status"].clone());
+    assert_eq!(words, ["finished", "finished", "finished", "running"]);
+}
+
+#[test]
 fn partitions_that_took_over_a_history_go_on_from_the_cursor_of_the_one_before() {
     let feed = FeedApi::start(&[0]);
     let project = project(&feed);

@@ -51,6 +51,10 @@ fn collect(folder: &Path, found: &mut Vec<File>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
+        // In a second work tree it is a file.
+        if name == ".git" {
+            continue;
+        }
         if path.is_dir() {
             let built = name.starts_with("target") || ["node_modules", "__pycache__", ".git"].contains(&name);
             if !built {

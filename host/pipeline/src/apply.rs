@@ -56,12 +56,13 @@ pub(crate) enum Unapplied {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy<'a> {
     pub(crate) on_reject: RejectPolicy,
-    pub(crate) resolution: Option<&'a Resolution>,
+    pub(crate) resolutions: &'a [Resolution],
 }
 
 impl Policy<'_> {
     fn of(&self, event: &ParkedId) -> RejectPolicy {
-        self.resolution.filter(|resolution| resolution.event == *event).map_or(self.on_reject, |decided| decided.policy)
+        let decided = self.resolutions.iter().find(|resolution| resolution.event == *event);
+        decided.map_or(self.on_reject, |decided| decided.policy)
     }
 }
 

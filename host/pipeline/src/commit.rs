@@ -107,8 +107,9 @@ pub struct Checkpoint {
     pub error: Option<LastError>,
     /// Which feed the cursor belongs to.
     pub feed_identity: String,
-    /// What an operator decided about the event that it stopped at. The next commit of the partition clears it.
-    pub resolution: Option<Resolution>,
+    /// What an operator decided about the events that it stopped at, one after the other: a span may have several. The
+    /// next commit that moves the cursor clears it.
+    pub resolutions: Vec<Resolution>,
 }
 
 /// What happens to an event that is rejected.

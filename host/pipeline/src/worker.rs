@@ -313,7 +313,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let mut seat = in_turn(self.lane, self.orders).await?;
         let guard = seat.guard(self.store).await?;
         let overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes);
-        let policy = Policy { on_reject: self.settings.on_reject, resolution: self.checkpoint.resolution.as_ref() };
+        let policy = Policy { on_reject: self.settings.on_reject, resolutions: &self.checkpoint.resolutions };
         let fresh = self.overtimes.is_some();
         tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
         let applied = match apply(&mut seat.processor, &batch, overlay, self.settings.batch, policy, fresh).await {
@@ -366,7 +366,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
     /// What an operator was promised, and the first place of a partition that starts at "now", survive a power cut.
     fn durability(&self, applied: &Applied) -> Durability {
         let promised = !applied.aside.parked.is_empty()
-            || self.checkpoint.resolution.is_some()
+            || !self.checkpoint.resolutions.is_empty()
             || self.checkpoint.status == Status::Starting;
         if promised { Durability::Full } else { self.settings.durability }
     }
@@ -377,7 +377,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         self.checkpoint.position += batch.len() as u64;
         self.checkpoint.status = Status::Running;
         self.checkpoint.error = None;
-        self.checkpoint.resolution = None;
+        self.checkpoint.resolutions.clear();
         self.backoff.reset();
         *self.overtimes = None;
         *self.spans_max = self.spans_max.saturating_mul(2);

@@ -95,7 +95,7 @@ fn move_checkpoint(connection: &Connection, processor: &ProcessorId, step: &Step
     let error = step.error.as_ref().map(error_json).transpose()?;
     let sql = format!(
         "UPDATE checkpoint SET cursor = coalesce(?5, cursor), generation = generation + 1, position = position + ?6,
-             status = ?7, last_error = ?8, resolution = NULL, updated_at = {NOW}
+             status = ?7, last_error = ?8, resolution = iif(?5 IS NULL, resolution, NULL), updated_at = {NOW}
          WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4 AND generation = ?9"
     );
     let changed = connection.prepare_cached(&sql)?.execute(params![

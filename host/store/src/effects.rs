@@ -114,6 +114,11 @@ fn resolve(connection: &Connection, processor: &ProcessorId, resolution: &Resolu
     if shown.as_ref() != Some(&resolution.event) {
         return Err(refused(format!("{key} does not stand at the event {}", resolution.event.payload.short())));
     }
+    // The span may have others that were decided before; of two decisions about one event the last counts.
+    let mut decided = checkpoint.resolutions;
+    decided.retain(|known| known.event != resolution.event);
+    decided.push(resolution.clone());
+    let decided: Vec<_> = decided.iter().map(ResolutionJson::from).collect();
     let text = format!(
         "UPDATE checkpoint SET status = {RUNS}, generation = generation + 1, updated_at = {NOW},
              last_error = NULL, resolution = ?5
@@ -121,13 +126,7 @@ fn resolve(connection: &Connection, processor: &ProcessorId, resolution: &Resolu
     );
     connection.execute(
         &text,
-        params![
-            processor.name.as_str(),
-            processor.version,
-            key.feed.as_str(),
-            key.partition.as_str(),
-            json(&ResolutionJson::from(resolution))?
-        ],
+        params![processor.name.as_str(), processor.version, key.feed.as_str(), key.partition.as_str(), json(&decided)?],
     )?;
     let (event, policy) = (resolution.event.payload.short(), resolution.policy.as_str());
     Ok(format!("{key} of {processor} resumed: {policy} event {event}"))

@@ -114,7 +114,7 @@ pub(crate) fn checkpoint(row: &Row<'_>, at: usize) -> Result<Checkpoint> {
     };
     let status: String = row.get(at + 4)?;
     let error: Option<String> = row.get(at + 5)?;
-    let resolution: Option<String> = row.get(at + 7)?;
+    let resolutions: Option<String> = row.get(at + 7)?;
     Ok(Checkpoint {
         read_from,
         generation: unsigned(row.get(at + 2)?)?,
@@ -122,7 +122,7 @@ pub(crate) fn checkpoint(row: &Row<'_>, at: usize) -> Result<Checkpoint> {
         status: Status::parse(&status).ok_or_else(|| StoreError::Unreadable(format!("the status `{status}`")))?,
         error: error.as_deref().map(parse_error).transpose()?,
         feed_identity: row.get(at + 6)?,
-        resolution: resolution.as_deref().map(parse_resolution).transpose()?,
+        resolutions: resolutions.as_deref().map_or(Ok(Vec::new()), parse_resolutions)?,
     })
 }
 
@@ -240,8 +240,19 @@ impl TryFrom<ResolutionJson> for Resolution {
     }
 }
 
-fn parse_resolution(text: &str) -> Result<Resolution> {
-    parse_json::<ResolutionJson>(text, "a resolution")?.try_into()
+/// One, as the first versions wrote it, or a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ResolutionsJson {
+    One(ResolutionJson),
+    Several(Vec<ResolutionJson>),
+}
+
+fn parse_resolutions(text: &str) -> Result<Vec<Resolution>> {
+    match parse_json::<ResolutionsJson>(text, "a resolution")? {
+        ResolutionsJson::One(one) => Ok(vec![one.try_into()?]),
+        ResolutionsJson::Several(several) => several.into_iter().map(Resolution::try_from).collect(),
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -242,7 +242,7 @@ fn a_decision_is_about_the_event_that_the_partition_stands_at() {
     place.done("resume totals --skip");
     let partition = place.status()["processors"][1]["partitions"][0].clone();
     assert_eq!(
-        (partition["status"].as_str(), partition["resolution"]["policy"].as_str()),
+        (partition["status"].as_str(), partition["resolutions"][0]["policy"].as_str()),
         (Some("running"), Some("skip"))
     );
     assert!(place.fails("resume totals --park", 1).contains("there is nothing to park\n  hint: "));

@@ -35,7 +35,7 @@ pub async fn a_partition_starts_where_it_was_opened<S: StoreUnderTest>(mut subje
         let checkpoint = desk.checkpoint(&at.to_string()).await;
         let status = if start == ReadFrom::Last { Status::Starting } else { Status::Running };
         assert_eq!((checkpoint.read_from, checkpoint.status), (start, status));
-        assert_eq!((checkpoint.position, checkpoint.error, checkpoint.resolution), (0, None, None));
+        assert_eq!((checkpoint.position, checkpoint.error, checkpoint.resolutions), (0, None, vec![]));
         assert_eq!(checkpoint.feed_identity, "http://feed.example/orders");
     }
 }

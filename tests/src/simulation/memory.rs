@@ -152,8 +152,8 @@ impl Store for Memory {
             checkpoint.position += step.events;
             checkpoint.status = step.status;
             checkpoint.error = step.error;
-            checkpoint.resolution = None;
             if let Some(to) = step.to {
+                checkpoint.resolutions.clear();
                 checkpoint.read_from = ReadFrom::After(to);
             }
         }
@@ -181,7 +181,7 @@ impl Store for Memory {
                 status: if starting { Status::Starting } else { Status::Running },
                 error: None,
                 feed_identity: new.feed_identity,
-                resolution: None,
+                resolutions: Vec::new(),
             });
         }
         Ok(())

@@ -228,6 +228,31 @@ fn a_new_component_is_a_way_out_for_parked_events_of_a_host_that_runs() {
 }
 
 #[test]
+fn a_halt_is_left_by_parking_or_skipping_the_events_that_it_stands_at_one_after_the_other() {
+    for (settle, parked) in [("--park", 2), ("--skip", 0)] {
+        let world = World::new("");
+        // Two in one span: the second comes to light when the first is settled.
+        world.publish(0, 13, &[(6, POISON), (8, TRAP)]);
+        world.project.run_until_stopped();
+        world.project.ok(&["resume", "fickle", settle]);
+        world.project.run_until_stopped();
+        let error = world.partition("0")["last-error"].clone();
+        assert_eq!(error["event"]["payload"], Digest::of(TRAP.as_bytes()).to_string(), "{settle}: {error}");
+        assert_eq!(world.count(0), "5");
+
+        let mut host = world.project.start();
+        host.wait_for("the processor starts", 1);
+        world.project.ok(&["resume", "fickle", "--feed", "orders", "--partition", "0", settle]);
+        wait_until("the last event", || world.partition("0")["position"] == 13);
+        host.terminate();
+        assert!(host.wait().success());
+        assert_eq!(world.applied(0), without(0..13, &[6, 8]), "{settle}");
+        assert_eq!((world.count(0).as_str(), world.parked().len()), ("11", parked), "{settle}");
+        assert_eq!(world.partition("0")["resolutions"], Json::Array(Vec::new()));
+    }
+}
+
+#[test]
 fn resume_tries_the_event_again() {
     let world = World::new("");
     world.publish(0, 8, &[(6, POISON)]);

@@ -300,7 +300,7 @@ fn a_file_is_a_feed_that_is_followed_as_it_grows() {
     );
     project.put("ledger.wasm", &example("rust", "ledger"));
     let all: Vec<String> = (0..100).map(line).collect();
-    let text = |events: &[String]| events.iter().map(|event| format!("{event}\n")).collect::<String>();
+    let text = |events: &[String]| events.join("\n") + "\n";
     let append = |text: &str| {
         let mut file = OpenOptions::new().create(true).append(true).open(project.path().join("orders.ndjson")).unwrap();
         file.write_all(text.as_bytes()).unwrap();

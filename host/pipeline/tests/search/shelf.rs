@@ -37,7 +37,7 @@ impl Shelf {
             status: Status::Running,
             error: None,
             feed_identity: feed_identity.to_owned(),
-            resolution: None,
+            resolutions: Vec::new(),
         };
         let state = BTreeMap::new();
         Self(Arc::new(Mutex::new(Kept { checkpoint, state, parked: Vec::new(), commits: Vec::new(), generation: 0 })))
@@ -84,7 +84,7 @@ impl Store for Shelf {
         kept.checkpoint.position += step.events;
         kept.checkpoint.status = step.status;
         kept.checkpoint.error = step.error;
-        kept.checkpoint.resolution = None;
+        kept.checkpoint.resolutions.clear();
         if let Some(to) = step.to {
             kept.checkpoint.read_from = ReadFrom::After(to);
         }

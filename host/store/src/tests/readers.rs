@@ -80,7 +80,7 @@ async fn a_database_of_schema_1_is_brought_up_to_date_with_all_that_it_holds() {
     assert_eq!((checkpoint.read_from, checkpoint.generation, checkpoint.position), (cursor("1002"), 17, 900));
     assert_eq!(checkpoint.status, Status::Halted);
     assert_eq!(checkpoint.error.unwrap().event.unwrap().span_from, cursor("1002"));
-    assert_eq!(checkpoint.resolution.unwrap().policy, RejectPolicy::Park);
+    assert_eq!(checkpoint.resolutions[0].policy, RejectPolicy::Park);
     let mut snapshot = store.snapshot(&claim, &StateSpace::Shared);
     assert_eq!(snapshot.get("total/ada").unwrap(), Some("12".into()));
     assert_eq!(snapshot.get("raw").unwrap(), Some(Value::Bytes(vec![0, 255])));

@@ -72,10 +72,10 @@ async fn a_resolution_is_for_the_event_that_was_shown_and_for_one_step() {
     assert_eq!((fixture.checkpoint("0").await, fixture.nothing().await.guard), before);
     done(&fixture, resolve(event.clone())).await;
     let checkpoint = fixture.checkpoint("0").await;
-    assert_eq!(checkpoint.resolution, Some(Resolution { event, policy: RejectPolicy::Skip }));
+    assert_eq!(checkpoint.resolutions, [Resolution { event, policy: RejectPolicy::Skip }]);
     assert_eq!((checkpoint.status, checkpoint.error), (Status::Running, None));
     fixture.commit(fixture.own("0", "a", WriteSet::default()).await).await;
-    assert_eq!(fixture.checkpoint("0").await.resolution, None);
+    assert_eq!(fixture.checkpoint("0").await.resolutions, []);
 }
 
 #[tokio::test]

@@ -68,8 +68,8 @@ pub(super) struct Partition {
     pub(super) updated_at: String,
     pub(super) feed_identity: String,
     pub(super) last_error: Option<Error>,
-    /// What an operator decided about the event that it stands at.
-    pub(super) resolution: Option<Decision>,
+    /// What an operator decided about events that it stood at; until the cursor moves.
+    pub(super) resolutions: Vec<Decision>,
     pub(super) lineage: Vec<Stretch>,
 }
 
@@ -145,7 +145,7 @@ impl From<&ProcessorStatus> for Processor {
 
 impl From<&PartitionStatus> for Partition {
     fn from(status: &PartitionStatus) -> Self {
-        let Checkpoint { read_from, generation, position, status: word, error, feed_identity, resolution } =
+        let Checkpoint { read_from, generation, position, status: word, error, feed_identity, resolutions } =
             &status.checkpoint;
         Self {
             feed: status.key.feed.to_string(),
@@ -163,7 +163,7 @@ impl From<&PartitionStatus> for Partition {
             updated_at: status.updated_at.clone(),
             feed_identity: feed_identity.clone(),
             last_error: error.as_ref().map(Error::from),
-            resolution: resolution.as_ref().map(Decision::from),
+            resolutions: resolutions.iter().map(Decision::from).collect(),
             lineage: stretches(&status.lineage, *position),
         }
     }

@@ -96,7 +96,7 @@ fn trouble(processor: &Processor, partition: &Partition) -> Option<String> {
             event.span_from.as_ref().map_or_else(|| "the beginning".to_owned(), |cursor| format!("cursor `{cursor}`"));
         lines.push(format!("event: {} after {from}", short(&event.payload)));
     }
-    if let Some(decision) = &partition.resolution {
+    for decision in &partition.resolutions {
         lines.push(format!("decided: {} event {}", decision.policy, short(&decision.event.payload)));
     }
     Some(lines.join("\n  "))

@@ -25,7 +25,7 @@ fn runs() -> Checkpoint {
         status: Status::Running,
         error: None,
         feed_identity: "http://one.example/orders".to_owned(),
-        resolution: None,
+        resolutions: Vec::new(),
     }
 }
 

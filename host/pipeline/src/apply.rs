@@ -36,8 +36,9 @@ impl Applied {
 }
 
 impl Aside {
-    pub(crate) fn events(&self) -> u64 {
-        self.skipped + self.parked.iter().map(|parked| u64::from(parked.copies)).sum::<u64>()
+    /// How many events were put aside.
+    pub(crate) fn parked_events(&self) -> u64 {
+        self.parked.iter().map(|parked| u64::from(parked.copies)).sum()
     }
 }
 

@@ -15,8 +15,8 @@ pub struct Seen {
     pub batches: u64,
     /// Keys written in this run.
     pub writes: u64,
-    /// Events put aside or left out in this run.
-    pub set_aside: u64,
+    /// Events put aside in this run. Those that were left out are not counted: that is what was asked for.
+    pub parked: u64,
     /// What the calls of this run cost: fuel summed, memory at its highest.
     pub cost: Cost,
     /// The feed answered a page without an event, and everything before it is committed.

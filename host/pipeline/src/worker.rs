@@ -329,9 +329,16 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let step = self.advance(&batch);
         let durability = self.durability(&applied);
         let Applied { overlay, aside, cost, .. } = applied;
-        let (writes, set_aside) = (overlay.into_writes(), aside.events());
+        let (writes, parked, skipped) = (overlay.into_writes(), aside.parked_events(), aside.skipped);
         let written = writes.len() as u64;
-        tracing::debug!(generation = step.from_generation, writes = written, set_aside, fuel = cost.fuel, "committing");
+        tracing::debug!(
+            generation = step.from_generation,
+            writes = written,
+            parked,
+            skipped,
+            fuel = cost.fuel,
+            "committing"
+        );
         let commit = Commit { writes, parked: aside.parked, code, durability, ..Commit::of_step(claim, guard, step) };
         seat.commit(self.store, commit).await?;
         drop(seat);
@@ -343,7 +350,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             seen.events += batch.len() as u64;
             seen.batches += 1;
             seen.writes += written;
-            seen.set_aside += set_aside;
+            seen.parked += parked;
             seen.cost.fuel += cost.fuel;
             seen.cost.memory_bytes = seen.cost.memory_bytes.max(cost.memory_bytes);
             seen.idle = false;

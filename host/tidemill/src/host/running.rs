@@ -225,7 +225,7 @@ impl Running {
         lock(&self.partitions).values().all(|partition| {
             let seen = partition.monitor.borrow();
             let stopped = |status: Status| matches!(status, Status::Halted | Status::Stalled | Status::Stopped);
-            seen.set_aside == 0 && !seen.checkpoint.as_ref().is_some_and(|checkpoint| stopped(checkpoint.status))
+            seen.parked == 0 && !seen.checkpoint.as_ref().is_some_and(|checkpoint| stopped(checkpoint.status))
         })
     }
 }

@@ -22,7 +22,7 @@ impl<'a> Delivery<'a> {
     /// A rejection of the first event that the contract has no place for.
     pub(crate) fn new(batch: &'a Batch, range: &Range<usize>) -> Result<Self, Refusal> {
         let mut delivery = Self { events: Vec::with_capacity(range.len()), bytes: 0, wall_us: 0 };
-        for (index, event) in batch.events().skip(range.start).take(range.len()).enumerate() {
+        for (index, event) in batch.range(range.clone()).enumerate() {
             if let Some(fault) = event.fault() {
                 return Err(undeliverable(index, fault));
             }

@@ -5,12 +5,17 @@
 //! becomes smaller until an event stands alone: only then is it the culprit. If all pieces pass, nothing was
 //! poison; it was the whole that cost too much.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::HashMap, future::poll_fn, ops::Range, sync::Arc, task::Poll};
 
 use crate::{
     Batch, BatchBounds, Call, Cost, Digest, EventRef, Failure, FailureKind, LastError, Overlay, ParkedEvent, ParkedId,
     Processed, Processor, Refusal, RejectPolicy, Rejection, RejectionCause, Resolution, Span, Stage,
 };
+
+/// Events of a span that are named when they are left out; the others are only counted.
+const SKIPS_NAMED: u64 = 100;
+/// Events that are put aside without a call before other tasks get their turn.
+const FAULTS_AT_ONCE: usize = 256;
 
 /// What a batch came to.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(crate) struct Applied {
 #[derive(Debug, Default)]
 pub(crate) struct Aside {
     pub(crate) parked: Vec<ParkedEvent>,
+    /// Where each payload of the span stands in `parked`.
+    places: HashMap<Digest, usize>,
     pub(crate) skipped: u64,
 }
 
@@ -36,6 +43,31 @@ impl Applied {
 }
 
 impl Aside {
+    fn park(&mut self, event: ParkedEvent) {
+        let place = *self.places.entry(event.id.payload).or_insert(self.parked.len());
+        match self.parked.get_mut(place) {
+            Some(known) => known.copies += 1,
+            None => self.parked.push(event),
+        }
+    }
+
+    fn skip(&mut self, event: &ParkedEvent) {
+        self.skipped += 1;
+        if self.skipped <= SKIPS_NAMED {
+            tracing::warn!(payload = %event.id.payload.short(), reason = %event.reason, "an event was left out");
+        }
+    }
+
+    fn report(&self) {
+        if self.skipped > SKIPS_NAMED {
+            tracing::warn!(
+                events = self.skipped,
+                named = SKIPS_NAMED,
+                "more events of one span were left out than are named"
+            );
+        }
+    }
+
     /// How many events were put aside.
     pub(crate) fn parked_events(&self) -> u64 {
         self.parked.iter().map(|parked| u64::from(parked.copies)).sum()
@@ -138,20 +170,17 @@ struct Pieces<'a, P> {
 impl<P: Processor> Pieces<'_, P> {
     async fn run(mut self, mut overlay: Overlay) -> Result<Applied, Unapplied> {
         let (mut at, mut size) = (0, self.bounds.events_max);
-        while at < self.batch.len() {
-            let piece = at..self.end(at, size);
-            if let Some(fault) = self.fault(&piece) {
-                match fault {
-                    // What is before it goes first, so that events are settled in their order.
-                    (index, _) if index > at => size = index - at,
-                    (index, reason) => {
-                        let cause = RejectionCause::Undeliverable;
-                        self.set_aside(index, Rejection { cause, index: None, reason, backtrace: None })?;
-                        (at, size) = (index + 1, self.bounds.events_max);
-                    }
+        while let Some(event) = self.batch.range(at..at + 1).next() {
+            if let Some(reason) = event.fault() {
+                let (cause, reason) = (RejectionCause::Undeliverable, reason.to_owned());
+                self.set_aside(at, Rejection { cause, index: None, reason, backtrace: None })?;
+                (at, size) = (at + 1, self.bounds.events_max);
+                if at % FAULTS_AT_ONCE == 0 {
+                    let_others_run().await;
                 }
                 continue;
             }
+            let piece = at..self.end(at, size);
             let result;
             (overlay, result) = self.call(piece.clone(), overlay).await?;
             match result {
@@ -168,23 +197,19 @@ impl<P: Processor> Pieces<'_, P> {
                 }
             }
         }
+        self.aside.report();
         Ok(Applied { overlay, aside: self.aside, cost: self.cost, computed: self.computed })
     }
 
-    /// The end of a piece of at most `size` events and the batch's bound of bytes; at least one event.
+    /// The end of a piece of at most `size` events and the batch's bound of bytes, before the next event that cannot
+    /// be delivered; at least one event.
     fn end(&self, at: usize, size: usize) -> usize {
         let mut bytes = 0;
-        let events = self.batch.events().skip(at).take(size);
-        let fit = events.take_while(|event| {
+        let fit = self.batch.range(at..at.saturating_add(size)).take_while(|event| {
             bytes += event.data().len();
-            bytes <= self.bounds.bytes_max
+            bytes <= self.bounds.bytes_max && event.fault().is_none()
         });
         at + fit.count().max(1)
-    }
-
-    fn fault(&self, piece: &Range<usize>) -> Option<(usize, String)> {
-        let mut events = self.batch.events().enumerate().skip(piece.start).take(piece.len());
-        events.find_map(|(index, event)| event.fault().map(|reason| (index, reason.to_owned())))
     }
 
     async fn call(
@@ -208,18 +233,12 @@ impl<P: Processor> Pieces<'_, P> {
 
     /// Does with an event that was rejected alone what the policy says.
     fn set_aside(&mut self, index: usize, rejection: Rejection) -> Result<(), Unapplied> {
-        let event = self.batch.events().nth(index).expect("the index is within the batch");
+        let event = self.batch.range(index..index + 1).next().expect("the index is within the batch");
         let parked = self.parked(&event, rejection);
         match self.policy.of(&parked.id) {
             RejectPolicy::Halt => return Err(halted(parked, index)),
-            RejectPolicy::Skip => {
-                tracing::warn!(payload = %parked.id.payload.short(), reason = %parked.reason, "an event was left out");
-                self.aside.skipped += 1;
-            }
-            RejectPolicy::Park => match self.aside.parked.iter_mut().find(|known| known.id == parked.id) {
-                Some(known) => known.copies += 1,
-                None => self.aside.parked.push(parked),
-            },
+            RejectPolicy::Skip => self.aside.skip(&parked),
+            RejectPolicy::Park => self.aside.park(parked),
         }
         Ok(())
     }
@@ -275,4 +294,17 @@ fn refused(refusal: Refusal) -> Unapplied {
 
 fn lost() -> Unapplied {
     Unapplied::Failed(Failure::unavailable(Stage::Process, "a call of the component was lost"), None)
+}
+
+/// Gives the other tasks of this thread a turn.
+async fn let_others_run() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -1,5 +1,7 @@
 //! The batch: one or more whole spans of one partition, which are committed together.
 
+use std::ops::Range;
+
 use crate::{Cursor, EventRef, PartitionKey, ReadFrom, Span};
 
 /// How large a batch may be. A single span may be larger; it is then given to the component in several calls.
@@ -54,6 +56,16 @@ impl Batch {
     #[must_use]
     pub fn into_spans(self) -> Vec<Span> {
         self.spans
+    }
+
+    /// Its events in a range of places, from 0: without a walk over those before it.
+    pub fn range(&self, range: Range<usize>) -> impl Iterator<Item = EventRef<'_>> {
+        let mut before = 0;
+        self.spans.iter().flat_map(move |span| {
+            let within = range.start.saturating_sub(before)..range.end.saturating_sub(before);
+            before += span.len();
+            span.range(within)
+        })
     }
 
     /// The feed and partition that it comes from.

@@ -150,6 +150,13 @@ impl Span {
         self.events.iter().map(|event| EventRef { span: self, event })
     }
 
+    /// Its events in a range of places, which may reach past its end.
+    pub(crate) fn range(&self, range: Range<usize>) -> impl Iterator<Item = EventRef<'_>> {
+        let end = range.end.min(self.events.len());
+        let events = self.events.get(range.start.min(end)..end).unwrap_or_default();
+        events.iter().map(|event| EventRef { span: self, event })
+    }
+
     /// The event at a place, from 0.
     #[must_use]
     pub fn event(&self, index: usize) -> Option<EventRef<'_>> {

@@ -113,14 +113,14 @@ impl<S: Source> Fetcher<S> {
             run.from = ReadFrom::After(to);
         }
         match answer {
-            Ok(PageEnd { cut: None, tail_events }) => {
+            // Events that no checkpoint follows are not read: there is more, whether or not the cursor moved.
+            Ok(PageEnd { cut: None, tail_events }) if page.events == 0 && tail_events > 0 => self.barren(run).await,
+            Ok(PageEnd { cut: None, .. }) => {
                 self.heard(run);
                 if page.events > 0 {
                     run.rest();
                     run.page_size = self.settings.page_size;
                     Ok(())
-                } else if tail_events > 0 && !moved {
-                    self.barren(run).await
                 } else {
                     run.barren = 0;
                     // A closed partition is not at rest before it is finished: then its children begin.
@@ -150,7 +150,11 @@ impl<S: Source> Fetcher<S> {
             return Err(End::Failed(failure));
         }
         let wait = run.backoff.next(failure.retry_after);
-        if run.backoff.failures() == SUSPECT_FAILURES {
+        let known = self.monitor.borrow().feed_trouble.as_ref().is_some_and(|known| known.cause == failure.cause);
+        if !known {
+            let hint = failure.hint.as_deref();
+            tracing::warn!(from = %run.from, cause = %failure.cause, hint, ?wait, "the feed is not available; it is asked again");
+        } else if run.backoff.failures() == SUSPECT_FAILURES {
             tracing::warn!(
                 from = %run.from, failures = SUSPECT_FAILURES, cause = %failure.cause,
                 "the feed keeps failing at one place: if its other partitions work, the cursor itself is suspect"

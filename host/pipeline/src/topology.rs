@@ -52,6 +52,14 @@ pub fn plan(listed: &[Listed], known: &BTreeMap<PartitionId, Known>, start: &Rea
     let first = known.is_empty();
     let mut plan = Plan::default();
     for partition in listed {
+        // A parent that vanished before it was read to its end is read out: its child waits for it.
+        if let Some(parent) = &partition.starts_after
+            && known.get(parent).is_some_and(|known| !known.finished)
+            && !listed.iter().any(|listed| listed.id == *parent)
+            && !plan.run.contains(parent)
+        {
+            plan.run.push(parent.clone());
+        }
         match known.get(&partition.id) {
             Some(known) if known.finished => {}
             // A child that is known waits too: after a reset its parent is read again.
@@ -128,6 +136,8 @@ mod tests {
         check(&listed, &known(&[("0", None, false), ("1", None, false)]), &[], &["0"]);
         check(&listed, &known(&[("0", Some("9"), true), ("1", None, false)]), &[], &["1"]);
         check(&listed, &known(&[("0", Some("9"), true)]), &[("1", ReadFrom::First)], &["1"]);
+        // Known and not listed any more: it is read out first.
+        check(&[child.clone()], &known(&[("0", Some("7"), false)]), &[], &["0"]);
         // Neither listed nor known: there is nothing to wait for.
         check(&[child], &known(&[("5", Some("1"), false)]), &[("1", ReadFrom::First)], &["1"]);
         assert_eq!(children(&id("0"), &listed).collect::<Vec<_>>(), [&id("1")]);

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    Backoff, Batch, BatchBounds, Checkpoint, Commit, Durability, Failure, FailureKind, Fetched, Fetcher, Lane,
+    Backoff, Batch, BatchBounds, Checkpoint, Commit, Digest, Durability, Failure, FailureKind, Fetched, Fetcher, Lane,
     LastError, Monitor, Overlay, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status,
     Step, Store, WriteBounds,
     apply::{Applied, Policy, Unapplied, apply},
@@ -82,6 +82,16 @@ pub struct Worker<S, P, T> {
     overtimes: Option<(ReadFrom, u32)>,
     /// The most spans in a batch: fewer after a rejection, more again after commits.
     spans_max: usize,
+    known: Known,
+}
+
+/// What a run along the line knew when it ended.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// The checkpoint's generation, once it was loaded.
+    generation: Option<u64>,
+    /// The component that was called last.
+    component: Option<Digest>,
 }
 
 /// Why a run along the line ended.
@@ -113,7 +123,18 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         monitor: Arc<Monitor>,
     ) -> Self {
         let backoff = Backoff::new(settings.retry);
-        Self { settings, fetcher, lane, store, orders, monitor, backoff, overtimes: None, spans_max: usize::MAX }
+        Self {
+            settings,
+            fetcher,
+            lane,
+            store,
+            orders,
+            monitor,
+            backoff,
+            overtimes: None,
+            spans_max: usize::MAX,
+            known: Known::default(),
+        }
     }
 
     /// Runs until it is told to stop, the partition is finished or moved, or another host has the processor.
@@ -146,6 +167,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
 
     /// What the store knows.
     async fn load(&mut self) -> Result<Checkpoint, Failure> {
+        self.known = Known::default();
         let key = &self.settings.key;
         let claim = self.lane.enter().await.claim().clone();
         let checkpoint = self.store.load(&claim, key).await?;
@@ -178,8 +200,9 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
     async fn follow(&mut self, checkpoint: Checkpoint) -> Turn {
         let (sink, fetched) = way(self.settings.fetch_ahead_bytes);
         let from = checkpoint.read_from.clone();
-        let Self { settings, fetcher, lane, store, orders, monitor, backoff, overtimes, spans_max } = self;
-        let line = Line { settings, lane, store, orders, monitor, backoff, overtimes, spans_max, checkpoint };
+        self.known.generation = Some(checkpoint.generation);
+        let Self { settings, fetcher, lane, store, orders, monitor, backoff, overtimes, spans_max, known } = self;
+        let line = Line { settings, lane, store, orders, monitor, backoff, overtimes, spans_max, known, checkpoint };
         tokio::select! {
             biased;
             turn = line.run(fetched) => turn,
@@ -212,10 +235,6 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
             FailureKind::Stalled => Status::Stalled,
             FailureKind::Broken => Status::Stopped,
         };
-        tracing::error!(
-            stage = failure.stage.as_str(), %status, cause = %failure.cause, hint = failure.hint.as_deref(),
-            "the partition stopped"
-        );
         let error = error.map_or_else(|| LastError::of(&failure), |error| *error);
         match self.record(status, error).await {
             // A stop that the store does not know would be forgotten: try again until it does.
@@ -227,7 +246,15 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
                 self.monitor.send_modify(|seen| seen.trouble = Some(failure));
                 self.ordered().await;
             }
-            Ok(()) => self.ordered().await,
+            // The world moved on between the failure and its record: it may not fail any more.
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::error!(
+                    stage = failure.stage.as_str(), %status, cause = %failure.cause, hint = failure.hint.as_deref(),
+                    "the partition stopped"
+                );
+                self.ordered().await;
+            }
         }
         None
     }
@@ -244,11 +271,18 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         }
     }
 
-    /// Keeps in the store that the partition stopped, and why.
-    async fn record(&mut self, status: Status, error: LastError) -> Result<(), Failure> {
+    /// Keeps in the store that the partition stopped, and why. Not if the checkpoint or the component is another one
+    /// than the one that failed: a reset or a reload went first.
+    async fn record(&mut self, status: Status, error: LastError) -> Result<bool, Failure> {
         let mut seat = self.lane.enter().await;
         let claim = seat.claim().clone();
-        let Some(mut checkpoint) = self.store.load(&claim, &self.settings.key).await? else { return Ok(()) };
+        let Some(mut checkpoint) = self.store.load(&claim, &self.settings.key).await? else { return Ok(true) };
+        let Known { generation, component } = self.known;
+        let moved = generation.is_some_and(|generation| generation != checkpoint.generation);
+        let reloaded = component.is_some_and(|component| component != seat.processor.code().component);
+        if moved || (reloaded && error.stage == Stage::Process.as_str()) {
+            return Ok(false);
+        }
         let guard = seat.guard(&self.store).await?;
         let step = Step {
             key: self.settings.key.clone(),
@@ -263,7 +297,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         checkpoint.generation += 1;
         (checkpoint.status, checkpoint.error) = (status, Some(error));
         self.monitor.send_modify(|seen| seen.checkpoint = Some(checkpoint));
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -277,6 +311,7 @@ struct Line<'a, P, T> {
     backoff: &'a mut Backoff,
     overtimes: &'a mut Option<(ReadFrom, u32)>,
     spans_max: &'a mut usize,
+    known: &'a mut Known,
     checkpoint: Checkpoint,
 }
 
@@ -315,6 +350,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes);
         let policy = Policy { on_reject: self.settings.on_reject, resolutions: &self.checkpoint.resolutions };
         let fresh = self.overtimes.is_some();
+        self.known.component = Some(seat.processor.code().component);
         tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
         let applied = match apply(&mut seat.processor, &batch, overlay, self.settings.batch, policy, fresh).await {
             Ok(applied) => applied,
@@ -381,6 +417,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
     fn committed(&mut self, batch: &Batch) {
         self.checkpoint.read_from = ReadFrom::After(batch.to().clone());
         self.checkpoint.generation += 1;
+        self.known.generation = Some(self.checkpoint.generation);
         self.checkpoint.position += batch.len() as u64;
         self.checkpoint.status = Status::Running;
         self.checkpoint.error = None;
@@ -406,6 +443,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             let commit = Commit::of_step(seat.claim().clone(), guard, step);
             seat.commit(self.store, commit).await?;
             self.checkpoint.generation += 1;
+            self.known.generation = Some(self.checkpoint.generation);
             self.checkpoint.error = None;
             self.monitor.send_modify(|seen| seen.checkpoint = Some(self.checkpoint.clone()));
         }

@@ -40,7 +40,7 @@ pub(crate) struct Outcome {
     pub(crate) state: String,
     pub(crate) parked: Vec<Aside>,
     pub(crate) commits: Vec<(ReadFrom, String)>,
-    pub(crate) set_aside: u64,
+    pub(crate) parked_events: u64,
 }
 
 fn key() -> PartitionKey {
@@ -85,7 +85,7 @@ impl World {
             state: kept.log(),
             parked: kept.parked.iter().map(aside).collect(),
             commits: kept.commits.clone(),
-            set_aside: monitor.borrow().set_aside,
+            parked_events: monitor.borrow().parked,
         }
     }
 

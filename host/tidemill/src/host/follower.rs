@@ -131,7 +131,8 @@ impl Follower {
         self.running.settle_finished(&self.feed.name);
         for partition in plan.run {
             if !started.contains(&partition) {
-                let closed = listed.iter().any(|listed| listed.id == partition && listed.closed);
+                // One that is no longer listed gets no event any more either.
+                let closed = listed.iter().find(|listed| listed.id == partition).is_none_or(|listed| listed.closed);
                 workers.spawn(self.worker(&partition, listed, closed));
                 started.push(partition);
             }

@@ -137,7 +137,7 @@ mod tests {
         check(&listed, &known(&[("0", Some("9"), true), ("1", None, false)]), &[], &["1"]);
         check(&listed, &known(&[("0", Some("9"), true)]), &[("1", ReadFrom::First)], &["1"]);
         // Known and not listed any more: it is read out first.
-        check(&[child.clone()], &known(&[("0", Some("7"), false)]), &[], &["0"]);
+        check(std::slice::from_ref(&child), &known(&[("0", Some("7"), false)]), &[], &["0"]);
         // Neither listed nor known: there is nothing to wait for.
         check(&[child], &known(&[("5", Some("1"), false)]), &[("1", ReadFrom::First)], &["1"]);
         assert_eq!(children(&id("0"), &listed).collect::<Vec<_>>(), [&id("1")]);

@@ -108,7 +108,7 @@ fn join_rejects_a_malformed_event_by_its_place_and_halts_on_a_row_that_it_cannot
     host.state.insert("customer/c1".to_owned(), "Ada".into());
     match host.call(&[good]) {
         Err(Refusal::Halt { reason }) => {
-            assert!(reason.starts_with("the row `customer/c1` cannot be read"), "{reason}")
+            assert!(reason.starts_with("the row `customer/c1` cannot be read"), "{reason}");
         }
         other => panic!("not halted: {other:?}"),
     }

@@ -90,7 +90,7 @@ fn as_the_package_reads(url: &str, headers: Option<&str>) -> Read {
     for line in read(url, PARTITIONS, headers) {
         if let Some(cursors) = line.get("cursors") {
             for (partition, cursor) in cursors.as_object().unwrap() {
-                partitions.entry(partition.clone()).or_default().1 = cursor.as_str().unwrap().to_owned();
+                cursor.as_str().unwrap().clone_into(&mut partitions.entry(partition.clone()).or_default().1);
             }
         } else {
             let event = (line["headers"].clone(), line["data"].clone());
@@ -107,7 +107,7 @@ fn as_tidemill_reads(project: &Project) -> Read {
         let line: Json = serde_json::from_str(line).unwrap();
         let partition = partitions.entry(line["partition"].as_str().unwrap().to_owned()).or_default();
         match line.get("cursor") {
-            Some(cursor) => partition.1 = cursor.as_str().unwrap().to_owned(),
+            Some(cursor) => cursor.as_str().unwrap().clone_into(&mut partition.1),
             None => partition.0.push((line["headers"].clone(), line["data"].clone())),
         }
     }

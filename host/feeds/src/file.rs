@@ -7,7 +7,7 @@
 
 use std::{io, path::Path};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tidemill_pipeline::{Ask, Cursor, Event, Failure, FeedName, PageEnd, ReadFrom, SinkClosed, Span, SpanSink, Stage};
 use tokio::{
     fs::File,
@@ -47,8 +47,17 @@ pub(crate) async fn fetch(
     ask: Ask,
     spans: &mut SpanSink,
 ) -> Result<PageEnd, Failure> {
-    let mut file = File::open(path).await.map_err(|error| unreadable(path, &error))?;
+    let mut file = open(path).await?;
     let start = start(feed, path, &mut file, &ask.from).await?;
+    let mut from = ask.from;
+    if from == ReadFrom::Last {
+        // Where the end is now has to become a checkpoint: looked up anew by every page, it would pass over the events.
+        let to = cursor(start);
+        if spans.push(Span::new(from, to.clone(), Bytes::new(), Vec::new())).await.is_err() {
+            return Ok(PageEnd::default());
+        }
+        from = ReadFrom::After(to);
+    }
     file.seek(SeekFrom::Start(start)).await.map_err(|error| unreadable(path, &error))?;
     let mut reader = Reader {
         feed,
@@ -56,7 +65,7 @@ pub(crate) async fn fetch(
         lines_max: ask.page_size.get() as usize,
         buffer: BytesMut::new(),
         start,
-        from: ask.from,
+        from,
         line_start: 0,
         searched: 0,
         lines: 0,
@@ -77,10 +86,30 @@ pub(crate) async fn fetch(
     }
 }
 
+fn cursor(offset: u64) -> Cursor {
+    Cursor::new(&offset.to_string()).expect("a number is a cursor")
+}
+
+/// Opens a regular file. Anything else stops before it is opened: to open a pipe would wait for its writer.
+async fn open(path: &Path) -> Result<File, Failure> {
+    let metadata = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
+        let cause = format!("the file {} cannot be read: it is {what}", path.display());
+        return Err(Failure::broken(Stage::Fetch, cause).hint("the feed's `url` must name one NDJSON file"));
+    }
+    File::open(path).await.map_err(|error| unreadable(path, &error))
+}
+
+/// What a person must repair stops the partition; anything else may pass.
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
     let cause = format!("the file {} cannot be read: {error}", path.display());
-    if error.kind() == io::ErrorKind::NotFound {
+    let kind = error.kind();
+    if matches!(kind, NotFound | IsADirectory | NotADirectory | InvalidFilename | InvalidInput) {
         Failure::broken(Stage::Fetch, cause).hint("look at the feed's `url`")
+    } else if kind == PermissionDenied {
+        Failure::broken(Stage::Fetch, cause).hint("see that the host's user may read the file")
     } else {
         Failure::unavailable(Stage::Fetch, cause)
     }
@@ -215,7 +244,7 @@ impl Reader<'_> {
         self.start += body.len() as u64;
         self.searched -= self.line_start;
         (self.line_start, self.lines) = (0, 0);
-        let to = Cursor::new(&self.start.to_string()).expect("a number is a cursor");
+        let to = cursor(self.start);
         let from = std::mem::replace(&mut self.from, ReadFrom::After(to.clone()));
         Ok(spans.push(Span::new(from, to, body, std::mem::take(&mut self.events))).await?)
     }

@@ -28,7 +28,36 @@ async fn complete_lines_are_events_and_cursors_are_byte_offsets() {
     assert_eq!(read(&feed, after("14")).await.spans, []);
     std::fs::write(&file, "{\"a\":1}\r\n\n[2]\n{\"not\":\"yet\"}\n").unwrap();
     assert_eq!(read(&feed, after("14")).await.spans, spans(&[("28", &["{\"not\":\"yet\"}"])]));
-    assert_eq!(read(&feed, ReadFrom::Last).await.spans, []);
+    assert_eq!(read(&feed, ReadFrom::Last).await.spans, spans(&[("28", &[])]));
+}
+
+#[tokio::test]
+async fn reading_from_the_end_pins_the_place_and_goes_on_with_what_is_appended() {
+    for (before, place) in [("", "0"), ("1\n", "2"), ("1\n2", "2")] {
+        let file = file(before);
+        let feed = open(file.path());
+        let page = read(&feed, ReadFrom::Last).await;
+        assert_eq!((page.spans, page.end), (spans(&[(place, &[])]), Ok(PageEnd::default())), "{before:?}");
+        assert_eq!(read(&feed, after(place)).await.spans, [], "{before:?}");
+        std::fs::write(&file, format!("{before}2\n")).unwrap();
+        let appended = read(&feed, after(place)).await.spans;
+        assert_eq!(appended.iter().map(|(_, events)| events.len()).sum::<usize>(), 1, "{before:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_stops_with_a_hint() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = file("1\n");
+    let below = file.path().join("events.ndjson");
+    let long = directory.path().join("x".repeat(1000));
+    for path in [directory.path(), Path::new("/dev/null"), &below, &long] {
+        for from in [ReadFrom::First, ReadFrom::Last, after("1")] {
+            let failure = read(&open(path), from).await.failure();
+            assert_eq!(failure.kind, FailureKind::Broken, "{}", failure.cause);
+            assert!(failure.hint.unwrap().contains("`url`"), "{}", failure.cause);
+        }
+    }
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::{
-    Bounds, FeedError, FeedSettings, answer,
+    Address, Bounds, FeedError, FeedSettings, answer,
     body::{Body, BodyError, causes},
     credential::{Bearer, Token},
+    request,
 };
 
 /// How much of what a publisher says about a refusal is shown.
@@ -23,7 +24,8 @@ pub(crate) struct Http {
     client: Client,
     token: Token,
     bounds: Bounds,
-    /// Values of the request headers: a publisher that repeats one must not bring it into a message.
+    /// Values of the request headers and of the address's query, longest first: a publisher that repeats one must
+    /// not bring it into a message.
     secrets: Vec<String>,
 }
 
@@ -64,9 +66,8 @@ impl Http {
                 "see `ca-file`, and the system's certificates",
             )
         })?;
-        let secrets = settings.request_headers.iter().map(|(_, value)| value.clone());
-        let secrets = secrets.filter(|value| value.len() > 3).collect();
-        Ok(Self { client, token: Token::new(settings.credential.clone()), bounds: settings.bounds, secrets })
+        let token = Token::new(settings.credential.clone());
+        Ok(Self { client, token, bounds: settings.bounds, secrets: secrets(settings) })
     }
 
     /// Asks, and answers with the body of a 200. A refused credential is read again, and if there is another one, it is tried at once.
@@ -179,6 +180,27 @@ impl Http {
         let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         line.chars().filter(|char| !char.is_control()).take(DETAIL_CHARS_MAX).collect()
     }
+}
+
+/// What a message must not hold. Too short a value would take more words out of a message than it hides.
+fn secrets(settings: &FeedSettings) -> Vec<String> {
+    let mut secrets: Vec<String> = settings.request_headers.iter().map(|(_, value)| value.clone()).collect();
+    if let Address::Http(url) = &settings.address {
+        let query = url.query().unwrap_or_default();
+        // As it was written: publishers repeat the line of the request. A name without a value may be a key.
+        secrets.extend(query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value).to_owned()));
+        // As it was meant, and as others would write it.
+        for (name, value) in url.query_pairs() {
+            let value = if value.is_empty() { name } else { value };
+            secrets.push(request::encoded(&value));
+            secrets.push(value.into_owned());
+        }
+    }
+    secrets.retain(|secret| secret.len() > 3);
+    // One may be a part of another, whose rest would stay.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
+    secrets
 }
 
 /// A request that was not answered with 200.

@@ -74,7 +74,7 @@ pub(crate) fn page(url: &Url, dialect: &Dialect, partition: &PartitionId, ask: &
 }
 
 /// Percent-encoded, a space as `%20`: not every server knows the `+` of forms.
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 

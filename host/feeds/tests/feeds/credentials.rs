@@ -66,6 +66,29 @@ async fn no_secret_is_in_a_message() {
 }
 
 #[tokio::test]
+async fn a_publisher_that_repeats_the_address_does_not_bring_its_query_into_a_message() {
+    let query = "code=hidden%2Fkey&sig=hid&long=hidden%2Fkey+and+more&plainkey";
+    let echo = |request: &crate::publisher::Request| {
+        let bodies = [request.target.as_str(), "no such hidden/key", "no such hidden/key and more"];
+        Answer::status(404, bodies.join(" | "))
+    };
+    let publisher = Publisher::start(echo).await;
+    for protocol in [Protocol::ZeroEventHub, Protocol::FeedApi] {
+        let feed = Feed::open(settings(&publisher.url(&format!("/feed?{query}")), protocol)).unwrap();
+        let failure = match protocol {
+            Protocol::FeedApi => feed.discover().await.unwrap_err(),
+            Protocol::Auto | Protocol::ZeroEventHub => read(&feed, ReadFrom::First).await.failure(),
+        };
+        for text in [&failure.cause, &failure.hint.unwrap()] {
+            for secret in ["hidden", "key", "and more", "and+more"] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+        assert!(failure.cause.contains("/feed?code=…&sig=hid&long=…&…"), "{}", failure.cause);
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_there_says_where_it_should_be() {
     let publisher = Publisher::always(Answer::ok("")).await;
     let failure = read(&with_token(&publisher, Path::new("/nowhere/token")), ReadFrom::First).await.failure();

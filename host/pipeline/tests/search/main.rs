@@ -1,4 +1,14 @@
 //! The search for the failing event: whatever is poison, exactly that is set aside, and the rest is applied once and in order.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::format_collect,
+    clippy::similar_names,
+    clippy::single_match_else,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
 
 mod component;
 mod feed;

@@ -60,6 +60,17 @@ impl StoreError {
         }
     }
 
+    /// The failure for which the store stops, if it does over this error.
+    pub(crate) fn stopping(&self, stage: Stage) -> Option<Failure> {
+        if !self.stops_the_store() {
+            return None;
+        }
+        if let Self::Sqlite(error) = self {
+            return Some(classify_sqlite(error, stage));
+        }
+        Some(Failure::broken(stage, self.to_string()).hint(BACKUP_HINT))
+    }
+
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),

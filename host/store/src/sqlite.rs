@@ -98,6 +98,13 @@ impl Sqlite {
         self.inner.writer.close().map_err(|error| error.classify(Stage::Commit))
     }
 
+    /// Why the store has stopped for good, if it has: the disk failed, or the file is damaged. Nothing is written any
+    /// more; only a new start, which checks the file, can go on.
+    #[must_use]
+    pub fn has_stopped(&self) -> Option<Failure> {
+        self.inner.stopped.failure()
+    }
+
     /// Claims a processor: earlier claims end. The label says to those who held them who took over: a process, a
     /// host, a time.
     ///
@@ -131,7 +138,12 @@ impl Sqlite {
         let task = tokio::task::spawn_blocking(move || {
             stopped.check()?;
             let lease: Lease = pool.lease_briefly()?;
-            read(&lease)
+            read(&lease).inspect_err(|error| {
+                // What cannot be read must not be written on.
+                if let Some(failure) = error.stopping(Stage::Load) {
+                    stopped.stop(failure);
+                }
+            })
         });
         let result = task.await.unwrap_or(Err(StoreError::Closed));
         result.map_err(|error| error.classify(Stage::Load))

@@ -58,6 +58,10 @@ impl Stopped {
         }
     }
 
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.0.get().cloned()
+    }
+
     pub(crate) fn stop(&self, failure: Failure) {
         // The first reason is the one that counts.
         let first = self.0.get_or_init(|| failure);
@@ -178,8 +182,10 @@ impl WriterThread {
                 }
                 Next::Nothing => self.purge(),
                 Next::Close(closed) => {
-                    let noted =
-                        self.set_synchronous(Durability::Full).and_then(|()| integrity::note_closed(&self.connection));
+                    let noted = self.stopped.check().and_then(|()| {
+                        self.set_synchronous(Durability::Full)?;
+                        integrity::note_closed(&self.connection)
+                    });
                     drop(closed.send(noted));
                     break;
                 }

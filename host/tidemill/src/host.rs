@@ -24,7 +24,7 @@ mod wiring;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tidemill_pipeline::{Digest, FeedName, PartitionKey, ProcessorId, ProcessorName, Seen};
+use tidemill_pipeline::{Digest, Failure, FeedName, PartitionKey, ProcessorId, ProcessorName, Seen};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -191,6 +191,11 @@ impl Host {
             }
         }
         Some(clean)
+    }
+
+    /// Why the store has stopped for good, if it has: nothing that runs can go on.
+    pub(crate) fn store_failure(&self) -> Option<Failure> {
+        self.wiring.store.has_stopped()
     }
 
     /// Whether every processor has ended by itself: each was taken by another host.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tidemill_pipeline::Failure;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{MissedTickBehavior, interval},
@@ -22,6 +23,8 @@ use crate::{
 const STOP_TIME: Duration = Duration::from_secs(10);
 /// How often it is looked whether everything is at rest, and progress is drawn.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// Signals within this time of the first are the same one: `timeout` and terminals signal a process and its group.
+const SAME_SIGNAL: Duration = Duration::from_millis(250);
 
 /// Why a host is stopped.
 enum End {
@@ -30,6 +33,8 @@ enum End {
     Signal,
     /// Every processor has ended by itself.
     Ended,
+    /// The store has stopped for good: nothing can be written any more.
+    StoreStopped(Failure),
 }
 
 /// Runs until a signal, or until everything is at rest.
@@ -49,7 +54,12 @@ pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -
     let elapsed = began.elapsed();
     tokio::select! {
         biased;
-        stopped = host.stop(STOP_TIME) => stopped?,
+        stopped = host.stop(STOP_TIME) => {
+            if let End::StoreStopped(failure) = &end {
+                return Err(failure.clone().into());
+            }
+            stopped?;
+        }
         () = signals.next() => {
             tracing::warn!("stopped at once by a second signal; what was not committed will be done again");
             return Ok(Exit::Failed);
@@ -65,7 +75,7 @@ pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -
     );
     Ok(match end {
         End::Rest(true) | End::Signal => Exit::Done,
-        End::Rest(false) | End::Ended => Exit::Failed,
+        End::Rest(false) | End::Ended | End::StoreStopped(_) => Exit::Failed,
     })
 }
 
@@ -83,6 +93,9 @@ async fn watch(host: &mut Host, signals: &mut Signals, until_idle: bool, progres
         }
         if progress.is_drawn() {
             progress.show(&snapshots(host));
+        }
+        if let Some(failure) = host.store_failure() {
+            return End::StoreStopped(failure);
         }
         if until_idle && let Some(clean) = host.at_rest() {
             return End::Rest(clean);
@@ -108,18 +121,27 @@ pub(super) fn snapshots(host: &Host) -> Vec<Snapshot> {
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// When the last one came that counted.
+    last: Option<Instant>,
 }
 
 impl Signals {
     pub(super) fn listen() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, last: None })
     }
 
-    /// Waits for the next of them.
+    /// Waits for the next of them that is not a repetition of the last.
     pub(super) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+            if self.last.is_none_or(|last| last.elapsed() >= SAME_SIGNAL) {
+                self.last = Some(Instant::now());
+                return;
+            }
         }
     }
 }

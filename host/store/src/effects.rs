@@ -107,6 +107,18 @@ fn resume(connection: &Connection, processor: &ProcessorId, partition: Option<&P
     Ok(format!("{} of {processor} resumed", count(rows, "partition")))
 }
 
+/// Lets the partitions that stopped over an event or a slow call try again, by what was decided about the event if
+/// something was.
+pub(crate) fn try_again(connection: &Connection, processor: &ProcessorId) -> Result<usize> {
+    let text = format!(
+        "UPDATE checkpoint SET status = {RUNS}, generation = generation + 1, updated_at = {NOW}, last_error = NULL
+         WHERE processor = ?1 AND version = ?2 AND status IN ('{}', '{}')",
+        Status::Halted,
+        Status::Stalled
+    );
+    Ok(connection.execute(&text, params![processor.name.as_str(), processor.version])?)
+}
+
 fn resolve(connection: &Connection, processor: &ProcessorId, resolution: &Resolution) -> Result<String> {
     let key = &resolution.event.key;
     let checkpoint = sqlite::load(connection, processor, key)?.ok_or_else(|| no_partition(processor, key))?;

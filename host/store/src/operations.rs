@@ -63,6 +63,14 @@ impl Sqlite {
         self.write(move |connection| request::finish(connection, id, &outcome)).await
     }
 
+    /// Whether a request still waits: it was neither answered nor taken back.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn is_pending(&self, id: RequestId) -> std::result::Result<bool, Failure> {
+        self.read(move |connection| request::is_pending(connection, id)).await
+    }
+
     /// A parked event by its number, with the processor that parked it.
     ///
     /// # Errors
@@ -71,20 +79,22 @@ impl Sqlite {
         self.read(move |connection| parked::find(connection, number)).await
     }
 
-    /// Notes the component that a processor runs from now on, as the last one that was good.
+    /// Notes the component that a processor runs from now on, as the last one that was good. If it is another one than
+    /// before, the partitions that stopped over an event or a slow call may try again, in the same transaction: says
+    /// how many those are.
     ///
     /// # Errors
     /// [`Superseded`](tidemill_pipeline::FailureKind::Superseded) when the claim does not stand, else when the
     /// database cannot be written.
-    pub async fn accept_component(&self, claim: &Claim, component: Digest) -> std::result::Result<(), Failure> {
+    pub async fn accept_component(&self, claim: &Claim, component: Digest) -> std::result::Result<usize, Failure> {
         let claim = claim.clone();
         let function = move |connection: &rusqlite::Connection| {
             apply::require_claim(connection, &claim)?;
-            connection.execute(
-                "UPDATE processor SET component = ?3 WHERE processor = ?1 AND version = ?2",
+            let changed = connection.execute(
+                "UPDATE processor SET component = ?3 WHERE processor = ?1 AND version = ?2 AND component IS NOT ?3",
                 params![claim.processor.name.as_str(), claim.processor.version, component.as_bytes()],
             )?;
-            Ok(())
+            if changed == 0 { Ok(0) } else { effects::try_again(connection, &claim.processor) }
         };
         self.write(function).await
     }

@@ -187,6 +187,12 @@ pub(crate) fn outcome(connection: &Connection, id: RequestId) -> Result<Option<O
     }
 }
 
+/// Whether a request was neither answered nor taken back.
+pub(crate) fn is_pending(connection: &Connection, id: RequestId) -> Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM request WHERE id = ?1 AND outcome IS NULL")?;
+    Ok(statement.exists([id.0])?)
+}
+
 /// A request and what became of it.
 pub(crate) fn find(connection: &Connection, id: RequestId) -> Result<(Request, Option<Outcome>)> {
     let text = connection

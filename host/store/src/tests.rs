@@ -2,6 +2,7 @@
 
 mod backups;
 mod checks;
+mod components;
 mod groups;
 mod locks;
 mod logs;

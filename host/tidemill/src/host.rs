@@ -135,7 +135,7 @@ impl Host {
                 feeds: feeds.collect(),
                 wiring: Arc::clone(&wiring),
                 components: Arc::clone(&components),
-                files: watcher.subscribe(),
+                files: watcher.changes(&processor.component),
                 requests: inbox,
                 stop: stop.subscribe(),
                 state,

@@ -205,6 +205,51 @@ fn a_processor_whose_first_component_is_bad_begins_when_a_good_one_comes() {
 }
 
 #[test]
+fn a_component_is_reloaded_after_its_directory_was_replaced() {
+    let (publisher, project, first) = start(7);
+    let configuration = fs::read_to_string(project.path().join("tidemill.toml")).unwrap();
+    project.configure(&configuration.replace("ledger.wasm", "built/ledger.wasm"));
+    let built = project.path().join("built");
+    let make = |bytes: &[u8]| {
+        fs::create_dir(&built).unwrap();
+        fs::write(built.join("ledger.wasm"), bytes).unwrap();
+    };
+    make(&first);
+    append(&publisher, 50);
+    let mut host = project.start();
+    host.wait_for("committed", 2);
+    for (number, note) in [(1, "once"), (2, "twice")] {
+        fs::remove_dir_all(&built).unwrap();
+        make(&with_a_note(&first, note));
+        host.wait_for(RELOADED, number);
+    }
+    append(&publisher, 50);
+    wait_for_all(&project, &publisher);
+    host.terminate();
+    assert!(host.wait().success());
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+}
+
+#[test]
+fn a_database_that_is_busy_while_a_component_is_loaded_only_delays_it() {
+    let (publisher, project, first) = start(8);
+    append(&publisher, 50);
+    let mut host = project.start();
+    host.wait_for("committed", 2);
+    let mut other = rusqlite::Connection::open(project.path().join("data/tidemill.db")).unwrap();
+    let held = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    project.put("ledger.wasm", &with_a_note(&first, "while it is busy"));
+    host.wait_for("the changed component cannot be loaded now; it is tried again", 1);
+    drop(held);
+    host.wait_for(RELOADED, 1);
+    append(&publisher, 50);
+    wait_for_all(&project, &publisher);
+    host.terminate();
+    assert!(host.wait().success());
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+}
+
+#[test]
 fn a_host_that_is_told_to_stop_does_not_wait_for_a_component_that_compiles() {
     let (publisher, project, first) = start(6);
     append(&publisher, 50);

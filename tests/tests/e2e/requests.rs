@@ -222,7 +222,7 @@ fn a_database_that_is_damaged_under_a_host_ends_it_with_1_and_a_hint() {
         };
         // The log goes, and what is left makes no sense.
         database("tidemill.db-wal").set_len(0).unwrap();
-        database("tidemill.db").write_all(&[0xA5; 256 * 1024]).unwrap();
+        database("tidemill.db").write_all(&vec![0xA5; 256 * 1024]).unwrap();
         let mut more = 0;
         wait_until("the end of the host", || {
             more += 1;

@@ -60,10 +60,5 @@ async fn load(config: &Config, wiring: &Arc<Wiring>, claim: &Claim) -> anyhow::R
     if let Some(error) = loaded.instead {
         tracing::warn!(processor = %name, cause = format!("{error:#}"), "the component's file does not load; the last accepted one is asked in its place");
     }
-    let running = Running::new(claim.clone(), processor.clone(), Arc::clone(wiring), loaded.component);
-    if loaded.new {
-        // It counts as accepted from now on, so no start will do this any more.
-        running.resume_stopped().await?;
-    }
-    Ok(running)
+    Ok(Running::new(claim.clone(), processor.clone(), Arc::clone(wiring), loaded.component))
 }

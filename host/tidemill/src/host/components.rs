@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use tidemill_pipeline::{Claim, Digest};
+use tidemill_pipeline::{Claim, Digest, Failure, FailureKind, Stage};
 use tokio::task::spawn_blocking;
 
 use super::wiring::{Component, Wiring};
@@ -25,8 +25,6 @@ pub(crate) struct Components {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) component: Component,
-    /// Whether it is another one than the last that was accepted.
-    pub(crate) new: bool,
     /// Why the configured file was not taken, if the last accepted one runs in its place.
     pub(crate) instead: Option<anyhow::Error>,
 }
@@ -44,18 +42,19 @@ impl Components {
         let file = config.component.clone();
         match self.load(file, config).await {
             Ok((component, bytes)) => {
-                self.accept(claim, component.digest(), bytes).await?;
-                Ok(Loaded { new: accepted != Some(component.digest()), component, instead: None })
+                self.keep(component.digest(), bytes).await?;
+                self.wiring.accept(claim, &component).await?;
+                Ok(Loaded { component, instead: None })
             }
             Err(error) => {
                 let Some(digest) = accepted else { return Err(error) };
                 let Ok((component, _)) = self.load(self.path(digest), config).await else { return Err(error) };
-                Ok(Loaded { component, new: false, instead: Some(error) })
+                Ok(Loaded { component, instead: Some(error) })
             }
         }
     }
 
-    /// The component of a processor now, if its file is another one than `running`.
+    /// The component of a processor now, if its file is another one than `running`. It is kept, but not accepted yet.
     pub(crate) async fn if_changed(
         &self,
         claim: &Claim,
@@ -73,7 +72,7 @@ impl Components {
             "the component's file changed; it is loaded beside the running component"
         );
         let (component, bytes) = self.load(config.component.clone(), config).await?;
-        self.accept(claim, component.digest(), bytes).await?;
+        self.keep(component.digest(), bytes).await?;
         Ok(Some(component))
     }
 
@@ -91,8 +90,8 @@ impl Components {
         self.directory.join(format!("{digest}.wasm"))
     }
 
-    /// Keeps an accepted file, then its name in the store, so that the name never points to nothing.
-    async fn accept(&self, claim: &Claim, digest: Digest, bytes: Vec<u8>) -> anyhow::Result<()> {
+    /// Keeps a file before it is accepted, so that what the store names is always there.
+    async fn keep(&self, digest: Digest, bytes: Vec<u8>) -> anyhow::Result<()> {
         let (directory, path) = (self.directory.clone(), self.path(digest));
         let keep = move || -> io::Result<()> {
             if !path.exists() {
@@ -103,9 +102,19 @@ impl Components {
             }
             Ok(())
         };
-        spawn_blocking(keep).await??;
-        Ok(self.wiring.store.accept_component(claim, digest).await?)
+        let kept = spawn_blocking(keep).await?;
+        let unkept = |error: io::Error| {
+            let cause = format!("the component cannot be kept in {}: {error}", self.directory.display());
+            Failure::unavailable(Stage::Load, cause).hint("look at the space on the disk and at the directory's owner")
+        };
+        Ok(kept.map_err(unkept)?)
     }
+}
+
+/// The failure behind an error that says nothing about the component: the same may go well in a while.
+pub(crate) fn passing(error: &anyhow::Error) -> Option<&Failure> {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>())?;
+    (failure.kind == FailureKind::Unavailable).then_some(failure)
 }
 
 /// A component's file; no more of it than it may have, and one byte.

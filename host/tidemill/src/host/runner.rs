@@ -1,22 +1,24 @@
 //! The runner: one task a processor. It loads the component, starts the followers, and changes the processor
 //! between two batches: reloads, and the requests of operators.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use tidemill_pipeline::{Failure, FailureKind, Order, ProcessorId};
+use tidemill_pipeline::{Backoff, Claim, Failure, FailureKind, Order, ProcessorId};
 use tidemill_store::Request;
 use tokio::{
-    sync::{broadcast, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
-    components::{Components, Loaded},
+    components::{self, Components, Loaded},
     follower::Follower,
     listing::FeedListing,
     requests,
     running::Running,
-    wiring::Wiring,
+    watcher::FileChanges,
+    wiring::{self, Wiring},
 };
 use crate::config::{FeedConfig, ProcessorConfig};
 
@@ -27,7 +29,7 @@ pub(crate) struct Runner {
     pub(crate) feeds: Vec<(Arc<FeedListing>, FeedConfig)>,
     pub(crate) wiring: Arc<Wiring>,
     pub(crate) components: Arc<Components>,
-    pub(crate) files: broadcast::Receiver<Arc<[PathBuf]>>,
+    pub(crate) files: FileChanges,
     pub(crate) requests: mpsc::Receiver<(Request, oneshot::Sender<()>)>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) state: watch::Sender<RunnerState>,
@@ -53,10 +55,7 @@ impl Runner {
         let end = match self.begin().await {
             Ok(Some(running)) => self.follow(Arc::new(running)).await,
             Ok(None) => None,
-            Err(failure) => {
-                tracing::error!(processor = %self.id.name, cause = %failure.cause, hint = failure.hint.as_deref(), "the processor cannot be claimed");
-                Some(failure)
-            }
+            Err(failure) => Some(failure),
         };
         if let Some(failure) = &end {
             tracing::error!(processor = %self.id.name, cause = %failure.cause, hint = failure.hint.as_deref(), "the processor stopped");
@@ -64,15 +63,45 @@ impl Runner {
         self.state.send_replace(RunnerState::Ended);
     }
 
-    /// Claims the processor and loads its component; waits for another file if it does not load.
-    async fn begin(&mut self) -> Result<Option<Running>, Failure> {
+    /// Claims the processor, again and again until it goes well. None when told to stop.
+    async fn claim(&mut self) -> Result<Option<Claim>, Failure> {
+        let mut backoff = Backoff::new(wiring::retry_policy());
+        loop {
+            let failure = match self.try_claim().await {
+                Ok(claim) => return Ok(Some(claim)),
+                Err(failure) if failure.kind == FailureKind::Superseded => return Err(failure),
+                Err(failure) => failure,
+            };
+            let wait = backoff.next(failure.retry_after);
+            tracing::warn!(processor = %self.id.name, cause = %failure.cause, hint = failure.hint.as_deref(), ?wait, "the processor cannot be claimed now");
+            if failure.kind != FailureKind::Unavailable {
+                // It is tried again, but nobody should wait for it.
+                self.state.send_replace(RunnerState::Unloadable);
+            }
+            tokio::select! {
+                biased;
+                () = told(&mut self.stop) => return Ok(None),
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn try_claim(&self) -> Result<Claim, Failure> {
         let claim = self.wiring.claim(&self.id).await?;
         for (feed, _) in &self.feeds {
             self.wiring.accept_feed_change(&claim, &feed.name, &feed.feed).await?;
         }
+        Ok(claim)
+    }
+
+    /// Claims the processor and loads its component; waits for another file if it does not load.
+    async fn begin(&mut self) -> Result<Option<Running>, Failure> {
+        let Some(claim) = self.claim().await? else { return Ok(None) };
+        let mut backoff = Backoff::new(wiring::retry_policy());
         loop {
+            let mut again = None;
             match self.components.at_start(&claim, &self.config).await {
-                Ok(Loaded { component, new, instead }) => {
+                Ok(Loaded { component, instead }) => {
                     if let Some(error) = instead {
                         tracing::error!(
                             processor = %self.id.name, cause = format!("{error:#}"), running = component.digest().short(),
@@ -80,13 +109,18 @@ impl Runner {
                         );
                     }
                     tracing::info!(processor = %self.id.name, component = component.digest().short(), "the processor starts");
-                    let running = Running::new(claim, self.config.clone(), Arc::clone(&self.wiring), component);
-                    if new {
-                        running.resume_stopped().await?;
-                    }
-                    return Ok(Some(running));
+                    return Ok(Some(Running::new(claim, self.config.clone(), Arc::clone(&self.wiring), component)));
+                }
+                Err(error) if components::passing(&error).is_some() => {
+                    let wait = backoff.next(None);
+                    tracing::warn!(processor = %self.id.name, cause = format!("{error:#}"), ?wait, "the component cannot be loaded now; it is tried again");
+                    self.state.send_replace(RunnerState::Loading);
+                    again = Some(Instant::now() + wait);
                 }
                 Err(error) => {
+                    if let Some(failure) = superseded(&error) {
+                        return Err(failure.clone());
+                    }
                     tracing::error!(processor = %self.id.name, cause = format!("{error:#}"), "the component does not load; waiting for another file");
                     self.state.send_replace(RunnerState::Unloadable);
                 }
@@ -94,7 +128,8 @@ impl Runner {
             tokio::select! {
                 biased;
                 () = told(&mut self.stop) => return Ok(None),
-                () = file_changed(&mut self.files, &self.config) => {}
+                () = self.files.next() => {}
+                () = due(again) => {}
                 Some((request, done)) = self.requests.recv() => {
                     // Nothing runs, so there is no lane to enter. What needs the component is refused by the store.
                     match self.wiring.store.execute(&claim, request.id).await {
@@ -119,7 +154,8 @@ impl Runner {
             followers.spawn(follower.run(self.stop.clone()));
         }
         // The file may have changed between its loading and the first look at the watcher.
-        self.reload(&running).await;
+        let mut backoff = Backoff::new(wiring::retry_policy());
+        let mut again = self.reload(&running, &mut backoff).await;
         let mut superseded = None;
         loop {
             tokio::select! {
@@ -136,7 +172,8 @@ impl Runner {
                     Some(Err(error)) if error.is_cancelled() => {}
                     Some(Err(error)) => tracing::error!(processor = %self.id.name, %error, "a follower ended as it never should: this is a bug of Tidemill"),
                 },
-                () = file_changed(&mut self.files, &self.config) => self.reload(&running).await,
+                () = self.files.next() => again = self.reload(&running, &mut backoff).await,
+                () = due(again) => again = self.reload(&running, &mut backoff).await,
                 Some((request, done)) = self.requests.recv() => {
                     requests::execute(&running, request).await;
                     running.tell(|order: &mut Order| order.revision += 1);
@@ -148,25 +185,50 @@ impl Runner {
         }
     }
 
-    /// Compiles the file beside the running component and swaps them between two batches, if it is another one.
-    async fn reload(&self, running: &Running) {
+    /// Compiles the file beside the running component and swaps them between two batches, if it is another one. Gives
+    /// the moment to try again, if it failed for a reason that passes.
+    async fn reload(&self, running: &Running, backoff: &mut Backoff) -> Option<Instant> {
         let was = running.component().digest();
-        match self.components.if_changed(&running.claim, &self.config, was).await {
-            Ok(None) => {}
-            Ok(Some(component)) => {
-                let is = component.digest();
-                running.swap(component).await;
-                tracing::info!(processor = %self.id.name, was = was.short(), is = is.short(), "the component was reloaded");
-                if let Err(failure) = running.resume_stopped().await {
-                    tracing::warn!(processor = %self.id.name, cause = %failure.cause, "stopped partitions could not be resumed");
-                }
-                running.tell(|order: &mut Order| order.revision += 1);
+        match self.try_reload(running).await {
+            Ok(()) => backoff.reset(),
+            Err(error) if components::passing(&error).is_some() => {
+                let wait = backoff.next(None);
+                tracing::warn!(
+                    processor = %self.id.name, cause = format!("{error:#}"), running = was.short(), ?wait,
+                    "the changed component cannot be loaded now; it is tried again"
+                );
+                return Some(Instant::now() + wait);
             }
             Err(error) => tracing::error!(
                 processor = %self.id.name, cause = format!("{error:#}"), running = was.short(),
                 "the changed component does not load; the old one goes on"
             ),
         }
+        None
+    }
+
+    async fn try_reload(&self, running: &Running) -> anyhow::Result<()> {
+        let was = running.component().digest();
+        if let Some(component) = self.components.if_changed(&running.claim, &self.config, was).await? {
+            let is = component.digest();
+            running.swap(component).await?;
+            tracing::info!(processor = %self.id.name, was = was.short(), is = is.short(), "the component was reloaded");
+            running.tell(|order: &mut Order| order.revision += 1);
+        }
+        Ok(())
+    }
+}
+
+/// The failure behind an error, if another host has the processor.
+fn superseded(error: &anyhow::Error) -> Option<&Failure> {
+    error.downcast_ref::<Failure>().filter(|failure| failure.kind == FailureKind::Superseded)
+}
+
+/// Waits until a moment; for ever if there is none.
+async fn due(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -174,15 +236,4 @@ impl Runner {
 async fn told(stop: &mut watch::Receiver<bool>) {
     // The sender goes only with the host itself.
     drop(stop.wait_for(|stop| *stop).await);
-}
-
-/// Waits until the watcher sees something happen to the processor's file.
-async fn file_changed(files: &mut broadcast::Receiver<Arc<[PathBuf]>>, config: &ProcessorConfig) {
-    loop {
-        match files.recv().await {
-            Ok(paths) if !paths.iter().any(|path| path.file_name() == config.component.file_name()) => {}
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
-            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-        }
-    }
 }

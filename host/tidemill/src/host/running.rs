@@ -8,7 +8,7 @@ use std::{
 
 use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Order, PartitionKey, Seen,
-    StateGuard, StateSpace, Status, Step, WriteSet,
+    StateGuard, StateSpace, Status, WriteSet,
 };
 use tokio::sync::watch;
 
@@ -95,12 +95,29 @@ impl Running {
         lock(&self.lanes).values().cloned().collect()
     }
 
-    /// Puts another component into every lane, between two batches. Lanes that begin later get it too.
-    pub(crate) async fn swap(&self, component: Component) {
+    /// Puts another component into every lane, between two batches, once it is accepted. Lanes that begin later get it
+    /// too.
+    ///
+    /// # Errors
+    /// When it could not be accepted; then the one before goes on.
+    pub(crate) async fn swap(&self, component: Component) -> Result<(), Failure> {
+        // While nobody is at work: what stopped must try again with the new one, not with the one before.
+        let lanes = self.lanes();
+        let mut seats = Vec::with_capacity(lanes.len());
+        for lane in &lanes {
+            seats.push(lane.enter().await);
+        }
+        self.wiring.accept(&self.claim, &component).await?;
         *lock(&self.component) = component;
-        for lane in self.lanes() {
+        for seat in &mut seats {
+            seat.processor = self.processor();
+        }
+        drop(seats);
+        // Lanes that began meanwhile.
+        for lane in self.lanes().iter().filter(|lane| !lanes.iter().any(|known| Arc::ptr_eq(known, lane))) {
             lane.enter().await.processor = self.processor();
         }
+        Ok(())
     }
 
     /// Opens partitions that are not open yet.
@@ -195,29 +212,6 @@ impl Running {
     pub(crate) fn waits_only_for(&self, kind: impl Fn(&FeedName) -> bool) -> bool {
         lock(&self.planned).iter().all(|(feed, planned)| *planned || kind(feed))
             && lock(&self.partitions).values().all(Partition::at_rest)
-    }
-
-    /// Lets the partitions that stopped over an event or a slow call try again: there is a new component.
-    pub(crate) async fn resume_stopped(&self) -> Result<(), Failure> {
-        for (key, checkpoint) in self.store.partitions(&self.claim.processor).await? {
-            if !matches!(checkpoint.status, Status::Halted | Status::Stalled) {
-                continue;
-            }
-            let lane = self.lane(&key);
-            let mut seat = lane.enter().await;
-            let guard = seat.guard(&self.store).await?;
-            let step = Step {
-                key,
-                from_generation: checkpoint.generation,
-                to: None,
-                events: 0,
-                status: Status::Running,
-                error: None,
-            };
-            let commit = Commit { durability: Durability::Full, ..Commit::of_step(self.claim.clone(), guard, step) };
-            seat.commit(&self.store, commit).await?;
-        }
-        Ok(())
     }
 
     /// Whether everything went well in this run: nothing stopped and nothing was put aside.

@@ -78,6 +78,15 @@ impl Wiring {
         Ok(())
     }
 
+    /// Notes that a processor runs a component from now on. What stopped over the one before may try again.
+    pub(crate) async fn accept(&self, claim: &Claim, component: &Component) -> Result<(), Failure> {
+        let resumed = self.store.accept_component(claim, component.digest()).await?;
+        if resumed > 0 {
+            tracing::info!(processor = %claim.processor.name, partitions = resumed, "stopped partitions try again with another component");
+        }
+        Ok(())
+    }
+
     /// Loads a component. Blocks.
     pub(crate) fn load(&self, bytes: &[u8], config: &ProcessorConfig) -> anyhow::Result<Component> {
         let component = self.engine.load(bytes, &limits(config));

@@ -1,6 +1,6 @@
 //! Requests of operators, executed in the processor's lanes, between two batches.
 
-use tidemill_pipeline::{Failure, FailureKind, retry_parked};
+use tidemill_pipeline::{Failure, FailureKind, Stage, retry_parked};
 use tidemill_store::{Outcome, Request, RequestKind};
 
 use super::running::Running;
@@ -52,10 +52,18 @@ async fn in_lanes(running: &Running, request: &Request) -> Result<Outcome, Failu
 /// Each parked event is given to the component alone and settled in a commit of its own. After a crash the
 /// request is executed again, and finds those that were settled gone.
 async fn retry(running: &Running, request: &Request, numbers: &[i64]) -> Result<Outcome, Failure> {
-    let (mut applied, mut refused) = (0, Vec::new());
+    let processor = &running.claim.processor;
+    let (mut applied, mut gone, mut refused) = (0, Vec::new(), Vec::new());
     for number in numbers {
+        if !running.store.is_pending(request.id).await? {
+            let cause = format!("the request was taken back after {applied} of {} events", numbers.len());
+            return Err(Failure::new(FailureKind::Fenced, Stage::Process, cause));
+        }
         let parked = running.store.parked(*number).await?;
-        let Some(parked) = parked.filter(|parked| parked.processor == running.claim.processor) else { continue };
+        let Some(parked) = parked.filter(|parked| parked.processor == *processor) else {
+            gone.push(format!("{processor} has no parked event {number}"));
+            continue;
+        };
         let lane = running.lane(&parked.event.id.key);
         let mut seat = lane.enter().await;
         match retry_parked(&mut seat, &running.store, &parked.event, running.config.limits.writes).await {
@@ -69,11 +77,16 @@ async fn retry(running: &Running, request: &Request, numbers: &[i64]) -> Result<
             Err(failure) => refused.push(format!("{number} stays parked: {}", failure.cause)),
         }
     }
-    let outcome = if refused.is_empty() {
-        Outcome::Done(format!("{applied} applied"))
+    let said = |more: &[String]| [&[format!("{applied} applied")], more].concat().join("; ");
+    let outcome = if !numbers.is_empty() && gone.len() == numbers.len() {
+        let hint = "look at them with `tidemill parked list`; what was applied is gone from it".to_owned();
+        Outcome::Refused { cause: said(&gone), hint: Some(hint) }
+    } else if refused.is_empty() {
+        Outcome::Done(said(&gone))
     } else {
         let hint = "give the processor a component that can apply it, or `tidemill parked drop` it".to_owned();
-        Outcome::Refused { cause: format!("{applied} applied; {}", refused.join("; ")), hint: Some(hint) }
+        refused.extend(gone);
+        Outcome::Refused { cause: said(&refused), hint: Some(hint) }
     };
     running.store.answer(request.id, outcome.clone()).await?;
     Ok(outcome)

@@ -212,3 +212,144 @@ impl Run {
         self.calm_pages = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use bytes::Bytes;
+    use tokio::{sync::mpsc, time::timeout};
+
+    use super::*;
+    use crate::{Cursor, Event, Seen, Span, way};
+
+    /// One answer of the feed: the cursors and events of its spans, the events behind them, and how it ended.
+    #[derive(Clone)]
+    struct Answer {
+        spans: Vec<(&'static str, usize)>,
+        tail_events: u64,
+        failure: Option<Failure>,
+    }
+
+    fn page(spans: &[(&'static str, usize)], tail_events: u64) -> Answer {
+        Answer { spans: spans.to_vec(), tail_events, failure: None }
+    }
+
+    fn failing(kind: FailureKind) -> Answer {
+        Answer { failure: Some(Failure::new(kind, Stage::Fetch, "no")), ..page(&[], 0) }
+    }
+
+    /// A feed that gives its answers in order, the last one for ever, and keeps what it was asked.
+    struct Script {
+        answers: VecDeque<Answer>,
+        asked: Arc<std::sync::Mutex<Vec<Ask>>>,
+    }
+
+    impl Source for Script {
+        async fn fetch(&mut self, ask: Ask, sink: &mut SpanSink) -> Result<PageEnd, Failure> {
+            let answer = self.answers.front().cloned().unwrap();
+            if self.answers.len() > 1 {
+                self.answers.pop_front();
+            }
+            let mut from = ask.from.clone();
+            self.asked.lock().unwrap().push(ask);
+            for (to, events) in answer.spans {
+                let to = Cursor::new(to).unwrap();
+                let span = Span::new(from, to.clone(), Bytes::new(), vec![Event::text(0..0); events]);
+                from = ReadFrom::After(to);
+                if sink.push(span).await.is_err() {
+                    break;
+                }
+            }
+            answer.failure.map_or(Ok(PageEnd { tail_events: answer.tail_events, cut: None }), Err)
+        }
+    }
+
+    /// Fetches from the beginning until the last word, or for a day.
+    async fn fetch(answers: Vec<Answer>, closed: bool) -> (Vec<Fetched>, Vec<Ask>) {
+        let asked = Arc::default();
+        let script = Script { answers: answers.into(), asked: Arc::clone(&asked) };
+        let settings = FetchSettings {
+            page_size: NonZeroU32::new(100).unwrap(),
+            poll_interval: Duration::from_secs(1),
+            retry: RetryPolicy { jitter_seed: Some(7), ..RetryPolicy::default() },
+        };
+        let monitor = Arc::new(Monitor::new(Seen::default()));
+        let mut fetcher = Fetcher::new(script, settings, watch::Sender::new(closed).subscribe(), monitor);
+        let (sink, mut fetched): (_, mpsc::Receiver<_>) = way(1024);
+        // Whether it ends within the day shows in its last word.
+        drop(timeout(Duration::from_hours(24), fetcher.run(ReadFrom::First, sink)).await);
+        let mut words = Vec::new();
+        while let Ok(word) = fetched.try_recv() {
+            words.push(word);
+        }
+        let asked = asked.lock().unwrap().clone();
+        (words, asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_without_a_checkpoint_are_asked_for_in_larger_pages_and_then_stop_the_partition() {
+        let (words, asked) = fetch(vec![page(&[], 5)], false).await;
+        let sizes: Vec<u32> = asked.iter().map(|ask| ask.page_size.get()).collect();
+        assert_eq!(sizes, [100, 200, 400, 800, 1600, 3200, 6400]);
+        let [Fetched::Failed(failure)] = &words[..] else { panic!("{words:?}") };
+        assert_eq!(failure.kind, FailureKind::Broken);
+        assert!(failure.cause.contains("no checkpoint"), "{failure}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_behind_a_checkpoint_that_moves_are_not_taken_for_a_feed_without_more() {
+        let moving = ["a", "b", "c", "d", "e", "f", "g"].map(|cursor| page(&[(cursor, 0)], 3));
+        for closed in [false, true] {
+            let (words, _) = fetch(moving.to_vec(), closed).await;
+            assert!(words.iter().all(|word| matches!(word, Fetched::Span(..) | Fetched::Failed(_))), "{words:?}");
+            assert!(matches!(words.last(), Some(Fetched::Failed(_))), "{words:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_partition_is_finished_after_two_pages_that_leave_the_cursor_alone() {
+        let (words, asked) = fetch(vec![page(&[("a", 2)], 0), page(&[("a", 0)], 0)], true).await;
+        assert!(matches!(words.last(), Some(Fetched::Finished)), "{words:?}");
+        assert_eq!(asked.len(), 3);
+        let events_again = vec![page(&[("a", 1)], 0), page(&[], 0), page(&[("b", 1)], 0), page(&[], 0)];
+        assert_eq!(fetch(events_again, true).await.1.len(), 5, "events begin the count anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_partition_whose_cursor_keeps_moving_is_finished_after_ten_pages() {
+        let cursors = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        let (words, asked) = fetch(cursors.iter().map(|cursor| page(&[(cursor, 0)], 0)).collect(), true).await;
+        assert!(matches!(words.last(), Some(Fetched::Finished)), "{words:?}");
+        assert_eq!(asked.len(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_feed_that_is_not_available_is_asked_again_from_the_last_checkpoint_for_as_long_as_it_takes() {
+        let broken_off = Answer { spans: vec![("a", 2)], ..failing(FailureKind::Unavailable) };
+        let mut answers = vec![broken_off];
+        answers.extend(vec![failing(FailureKind::Unavailable); 30]);
+        answers.push(failing(FailureKind::Broken));
+        let (words, asked) = fetch(answers, false).await;
+        assert_eq!(asked.len(), 32);
+        let after_a = ReadFrom::After(Cursor::new("a").unwrap());
+        assert!(asked[1..].iter().all(|ask| ask.from == after_a), "{asked:?}");
+        assert!(
+            matches!(&words[..], [Fetched::Span(..), Fetched::Failed(failure)] if failure.kind == FailureKind::Broken)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cursor_that_comes_back_after_events_stops_the_partition() {
+        let circle = vec![
+            page(&[("a", 1)], 0),
+            page(&[("b", 1)], 0),
+            page(&[("a", 1)], 0),
+            page(&[("b", 1)], 0),
+            page(&[("a", 1)], 0),
+        ];
+        let (words, _) = fetch(circle, false).await;
+        let Some(Fetched::Failed(failure)) = words.last() else { panic!("{words:?}") };
+        assert!(failure.cause.contains("circle"), "{failure}");
+    }
+}

@@ -276,11 +276,11 @@ mod tests {
         };
         let monitor = Arc::new(Monitor::new(Seen::default()));
         let mut fetcher = Fetcher::new(script, settings, watch::Sender::new(closed).subscribe(), monitor);
-        let (sink, mut fetched): (_, mpsc::Receiver<_>) = way(1024);
+        let (sink, mut way_out): (_, mpsc::Receiver<_>) = way(1024);
         // Whether it ends within the day shows in its last word.
         drop(timeout(Duration::from_hours(24), fetcher.run(ReadFrom::First, sink)).await);
         let mut words = Vec::new();
-        while let Ok(word) = fetched.try_recv() {
+        while let Ok(word) = way_out.try_recv() {
             words.push(word);
         }
         let asked = asked.lock().unwrap().clone();

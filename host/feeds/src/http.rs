@@ -18,6 +18,8 @@ use crate::{
 
 /// How much of what a publisher says about a refusal is shown.
 const DETAIL_CHARS_MAX: usize = 200;
+/// A shorter secret is shown: to blank it out would take more words out of a message than it hides.
+const SECRET_BYTES_MIN: usize = 4;
 
 /// Asks the publisher of one feed.
 pub(crate) struct Http {
@@ -176,13 +178,18 @@ impl Http {
         let token = bearer.and_then(|bearer| bearer.to_str().ok()).and_then(|bearer| bearer.strip_prefix("Bearer "));
         for secret in token.into_iter().chain(self.secrets.iter().map(String::as_str)) {
             text = text.replace(secret, "…");
+            // What was read may end within it.
+            let mut parts = (SECRET_BYTES_MIN..secret.len()).rev().filter_map(|end| secret.get(..end));
+            if let Some(part) = parts.find(|part| text.ends_with(part)) {
+                text.truncate(text.len() - part.len());
+            }
         }
         let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         line.chars().filter(|char| !char.is_control()).take(DETAIL_CHARS_MAX).collect()
     }
 }
 
-/// What a message must not hold. Too short a value would take more words out of a message than it hides.
+/// What a message must not hold.
 fn secrets(settings: &FeedSettings) -> Vec<String> {
     let mut secrets: Vec<String> = settings.request_headers.iter().map(|(_, value)| value.clone()).collect();
     if let Address::Http(url) = &settings.address {
@@ -196,7 +203,7 @@ fn secrets(settings: &FeedSettings) -> Vec<String> {
             secrets.push(value.into_owned());
         }
     }
-    secrets.retain(|secret| secret.len() > 3);
+    secrets.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
     // One may be a part of another, whose rest would stay.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets.dedup();

@@ -89,6 +89,18 @@ async fn a_publisher_that_repeats_the_address_does_not_bring_its_query_into_a_me
 }
 
 #[tokio::test]
+async fn a_message_does_not_end_within_a_secret() {
+    let long = format!("hidden{}", "x".repeat(5000));
+    // What is read of a refusal ends before the secret does.
+    let body = format!("no such key: {}", &long[..3000]);
+    let publisher = Publisher::always(Answer::status(404, body)).await;
+    let url = publisher.url(&format!("/feed?code={long}"));
+    let feed = Feed::open(settings(&url, Protocol::ZeroEventHub)).unwrap();
+    let failure = read(&feed, ReadFrom::First).await.failure();
+    assert!(failure.cause.ends_with("no such key:"), "{}", failure.cause);
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_there_says_where_it_should_be() {
     let publisher = Publisher::always(Answer::ok("")).await;
     let failure = read(&with_token(&publisher, Path::new("/nowhere/token")), ReadFrom::First).await.failure();

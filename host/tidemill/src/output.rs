@@ -28,7 +28,7 @@ pub fn print(text: &str) -> io::Result<()> {
 /// Prints one JSON document for people and programs alike: indented, with a line's end.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(document: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_string_pretty(document)?;
     text.push('\n');
@@ -38,7 +38,7 @@ pub fn print_json(document: &impl Serialize) -> io::Result<()> {
 /// Prints an object a line. Locks and flushes once for all of them.
 ///
 /// # Errors
-/// As [`print`], and the first error of the objects themselves.
+/// As [`print()`], and the first error of the objects themselves.
 pub fn print_json_lines<T: Serialize, E>(objects: impl IntoIterator<Item = Result<T, E>>) -> anyhow::Result<()>
 where
     anyhow::Error: From<E>,

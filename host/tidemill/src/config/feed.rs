@@ -41,12 +41,28 @@ pub struct FeedConfig {
 }
 
 /// Where a feed is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum FeedUrl {
     /// At a publisher, over HTTP.
     Http(Url),
     /// In a local NDJSON file.
     File(PathBuf),
+}
+
+impl fmt::Display for FeedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(url) => write!(f, "{}{}", url.origin().ascii_serialization(), url.path()),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+/// Without the query, which may hold a secret.
+impl fmt::Debug for FeedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 /// What a publisher speaks.
@@ -185,13 +201,10 @@ impl FeedConfig {
         }
     }
 
-    /// Where it is, for people.
+    /// Where it is, for people: without the query, which may hold a secret.
     #[must_use]
     pub fn address(&self) -> String {
-        match &self.url {
-            FeedUrl::Http(url) => url.to_string(),
-            FeedUrl::File(path) => format!("file:{}", path.display()),
-        }
+        self.url.to_string()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use e2e::guest_host::{GuestHost, example};
+use e2e::{
+    guest_host::{GuestHost, example},
+    project::Project,
+};
 use sha2::{Digest, Sha256};
 
 fn checked_in(name: &str) -> Vec<u8> {
@@ -50,5 +53,19 @@ fn payload(random: &mut fastrand::Rng) -> String {
         1 => format!(r#"{{"user":"user-{user}","amount":"{user}"}}"#),
         2 => format!(r#"{{"user":"\u00e6 {user}","amount":{},"note":[1,{{}}]}}"#, i64::MAX),
         _ => format!(r#"{{"user":"user-{user}","amount":{}}}"#, random.i64(-1000..1000)),
+    }
+}
+
+#[test]
+fn the_demo_shows_the_main_job_with_nothing_but_the_program() {
+    let output = Project::new("").ok(&["demo", "--events", "20000"]);
+    assert!(output.contains("A feed of 20000 events in 3 partitions"), "{output}");
+    assert!(output.contains("none lost, none applied twice"), "{output}");
+    // The lineage has both components.
+    let (first, second) = output.split_once("replaced while events flowed (").unwrap().1.split_once(" → ").unwrap();
+    let second = second.split_once(')').unwrap().0;
+    assert_ne!(first, second);
+    for component in [first, second] {
+        assert!(output.lines().any(|line| line.contains(" to ") && line.ends_with(component)), "{component}\n{output}");
     }
 }

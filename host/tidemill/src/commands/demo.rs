@@ -205,7 +205,7 @@ fn report(
          {events} events in {:.2} s, compiling included: {rate:.0} events/s.\n\n\
          What to try next:\n  \
          tidemill feed serve events.ndjson      publish a file of your own as a feed\n  \
-         tidemill inspect totals.wasm           see what a component can and cannot do\n  \
+         tidemill inspect FILE.wasm             see what a component can and cannot do\n  \
          tidemill run                           run the processors of tidemill.toml; the README has a tour",
         components.0.short(),
         components.1.short(),

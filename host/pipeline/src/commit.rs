@@ -61,10 +61,16 @@ impl Commit {
     /// A commit that moves a partition and writes nothing else.
     #[must_use]
     pub fn of_step(claim: Claim, guard: StateGuard, step: Step) -> Self {
+        Self { step: Some(step), ..Self::nothing(claim, guard) }
+    }
+
+    /// A commit that changes nothing: what others are made of.
+    #[must_use]
+    pub fn nothing(claim: Claim, guard: StateGuard) -> Self {
         Self {
             claim,
             guard,
-            step: Some(step),
+            step: None,
             writes: WriteSet::default(),
             parked: Vec::new(),
             settled: Vec::new(),
@@ -90,6 +96,14 @@ pub struct Step {
     pub status: Status,
     /// Why it stopped, if it did. None clears the error before.
     pub error: Option<LastError>,
+}
+
+impl Step {
+    /// A step that leaves the cursor where it is.
+    #[must_use]
+    pub fn staying(key: PartitionKey, from_generation: u64, status: Status, error: Option<LastError>) -> Self {
+        Self { key, from_generation, to: None, events: 0, status, error }
+    }
 }
 
 /// What the store knows of a partition.

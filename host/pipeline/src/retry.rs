@@ -44,17 +44,8 @@ pub async fn retry_parked<P: Processor, T: Store>(
     })?;
     let writes =
         overlay.map(Overlay::into_writes).ok_or_else(|| Failure::unavailable(Stage::Process, "the call was lost"))?;
-    Ok(Commit {
-        claim: seat.claim().clone(),
-        guard,
-        step: None,
-        writes,
-        parked: Vec::new(),
-        settled: vec![event.id.clone()],
-        opened: Vec::new(),
-        code: None,
-        durability: Durability::Full,
-    })
+    let (settled, durability) = (vec![event.id.clone()], Durability::Full);
+    Ok(Commit { writes, settled, durability, ..Commit::nothing(seat.claim().clone(), guard) })
 }
 
 /// The event as a span of its own, as often as it was parked.

@@ -284,14 +284,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
             return Ok(false);
         }
         let guard = seat.guard(&self.store).await?;
-        let step = Step {
-            key: self.settings.key.clone(),
-            from_generation: checkpoint.generation,
-            to: None,
-            events: 0,
-            status,
-            error: Some(error.clone()),
-        };
+        let step = Step::staying(self.settings.key.clone(), checkpoint.generation, status, Some(error.clone()));
         let durability = Durability::Full;
         seat.commit(&self.store, Commit { durability, ..Commit::of_step(claim, guard, step) }).await?;
         checkpoint.generation += 1;
@@ -432,14 +425,8 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         if self.checkpoint.error.is_some() {
             let mut seat = in_turn(self.lane, self.orders).await?;
             let guard = seat.guard(self.store).await?;
-            let step = Step {
-                key: self.settings.key.clone(),
-                from_generation: self.checkpoint.generation,
-                to: None,
-                events: 0,
-                status: self.checkpoint.status,
-                error: None,
-            };
+            let step =
+                Step::staying(self.settings.key.clone(), self.checkpoint.generation, self.checkpoint.status, None);
             let commit = Commit::of_step(seat.claim().clone(), guard, step);
             seat.commit(self.store, commit).await?;
             self.checkpoint.generation += 1;
@@ -455,14 +442,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
     async fn finish(&mut self) -> Result<(), Turn> {
         let mut seat = in_turn(self.lane, self.orders).await?;
         let guard = seat.guard(self.store).await?;
-        let step = Step {
-            key: self.settings.key.clone(),
-            from_generation: self.checkpoint.generation,
-            to: None,
-            events: 0,
-            status: Status::Finished,
-            error: None,
-        };
+        let step = Step::staying(self.settings.key.clone(), self.checkpoint.generation, Status::Finished, None);
         let opened = self.orders.borrow().children.clone();
         let commit =
             Commit { opened, durability: Durability::Full, ..Commit::of_step(seat.claim().clone(), guard, step) };

@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 use tidemill_pipeline::{
     BatchBounds, Claim, Commit, Durability, Exit, FeedName, FetchSettings, Fetcher, Lane, Monitor, NewPartition, Order,
     PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom, RejectPolicy, RetryPolicy, Seen, StateGuard,
-    StateSpace, Status, Step, Store, Value, Worker, WorkerSettings, WriteBounds, WriteSet,
+    StateSpace, Status, Step, Store, Value, Worker, WorkerSettings, WriteBounds,
 };
 use tokio::{
     sync::watch,
@@ -138,15 +138,9 @@ impl<B: Backend> World<B> {
         let opened: Vec<_> = opened.collect();
         let generation = self.store.store.state_generation(&claim).await.expect("just claimed");
         let open = Commit {
-            claim: claim.clone(),
-            guard: StateGuard::Shared { generation },
-            step: None,
-            writes: WriteSet::default(),
-            parked: Vec::new(),
-            settled: Vec::new(),
             opened,
-            code: None,
             durability: Durability::Full,
+            ..Commit::nothing(claim.clone(), StateGuard::Shared { generation })
         };
         // Another host may have claimed or committed in between: then this one is superseded or the partitions are open.
         if let Err(failure) = self.store.store.commit(open).await {
@@ -260,14 +254,7 @@ impl<B: Backend> World<B> {
             return Ok(());
         }
         let generation = store.state_generation(claim).await.map_err(|failure| failure.to_string())?;
-        let step = Step {
-            key: key.clone(),
-            from_generation: checkpoint.generation,
-            to: None,
-            events: 0,
-            status: Status::Running,
-            error: None,
-        };
+        let step = Step::staying(key.clone(), checkpoint.generation, Status::Running, None);
         let commit = Commit::of_step(claim.clone(), StateGuard::Shared { generation }, step);
         store.commit(commit).await.map_err(|failure| failure.to_string())
     }

@@ -8,7 +8,7 @@ use std::{
 
 use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Order, PartitionKey, Seen,
-    StateGuard, StateSpace, Status, WriteSet,
+    StateGuard, StateSpace, Status,
 };
 use tokio::sync::watch;
 
@@ -126,17 +126,7 @@ impl Running {
         let lane = self.lane(&first.key);
         let mut seat = lane.enter().await;
         let guard: StateGuard = seat.guard(&self.store).await?;
-        let commit = Commit {
-            claim: self.claim.clone(),
-            guard,
-            step: None,
-            writes: WriteSet::default(),
-            parked: Vec::new(),
-            settled: Vec::new(),
-            opened,
-            code: None,
-            durability: Durability::Full,
-        };
+        let commit = Commit { opened, durability: Durability::Full, ..Commit::nothing(self.claim.clone(), guard) };
         seat.commit(&self.store, commit).await
     }
 

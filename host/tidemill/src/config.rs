@@ -7,6 +7,7 @@ mod names;
 mod problem;
 mod processor;
 mod reference;
+mod schema;
 mod section;
 mod url;
 mod values;
@@ -28,6 +29,7 @@ pub use names::{feed_name, processor_name};
 pub use problem::{ConfigError, Problem};
 pub use processor::{Limits, ProcessorConfig, Start, StateLayout};
 pub use reference::reference;
+pub use schema::schema;
 pub use values::ComponentConfig;
 
 use self::{

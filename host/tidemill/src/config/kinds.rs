@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
+use serde_json::{Value as Json, json};
 use toml::{Spanned, de::DeValue};
 
 use super::{
@@ -18,6 +19,9 @@ pub(super) trait Kind {
 
     /// What may stand there, as in "a size from 1KiB to 1GiB".
     fn expects(&self) -> String;
+
+    /// What may stand there, as JSON Schema, for editors. What it cannot say, such as the bounds of a size with a unit, it leaves open.
+    fn schema(&self) -> Json;
 
     /// The value. None after a problem, which is noted.
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Self::Out>;
@@ -36,6 +40,12 @@ pub(super) trait Kind {
     }
 }
 
+/// How a size with a unit looks. The units are those of [`ByteSize`], in any case.
+const SIZE: &str = r"^[0-9.]+ *([bB]|[kKmMgGtTpPeE][iI]?[bB]?)?$";
+
+/// How a duration looks: numbers, each with a unit.
+const DURATION: &str = r"^ *([0-9]+(\.[0-9]+)? *[A-Za-zµ]+ *)+$";
+
 /// A number of bytes: text with a unit, or a plain number.
 pub(super) struct Size(pub(super) RangeInclusive<u64>);
 
@@ -44,6 +54,11 @@ impl Kind for Size {
 
     fn expects(&self) -> String {
         format!("a size from {} to {}", size(*self.0.start()), size(*self.0.end()))
+    }
+
+    fn schema(&self) -> Json {
+        let text = json!({ "type": "string", "pattern": SIZE });
+        json!({ "anyOf": [{ "type": "integer", "minimum": self.0.start(), "maximum": self.0.end() }, text] })
     }
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<usize> {
@@ -80,6 +95,10 @@ impl Kind for Time {
         format!("a duration from {} to {}", text(*self.0.start()), text(*self.0.end()))
     }
 
+    fn schema(&self) -> Json {
+        json!({ "type": "string", "pattern": DURATION })
+    }
+
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Duration> {
         if let Some(number) = whole(value.get_ref()) {
             return self.mismatch(name, value, reading, format!("add a unit: \"{number}s\" or \"{number}ms\""));
@@ -101,6 +120,10 @@ impl Kind for Count {
         format!("a whole number from {} to {}", count(*self.0.start()), count(*self.0.end()))
     }
 
+    fn schema(&self) -> Json {
+        json!({ "type": "integer", "minimum": self.0.start(), "maximum": self.0.end() })
+    }
+
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<u64> {
         match whole(value.get_ref()).filter(|number| self.0.contains(number)) {
             Some(number) => Some(number),
@@ -117,6 +140,11 @@ impl<T: Clone> Kind for Choice<T> {
 
     fn expects(&self) -> String {
         one_of(self.0.iter().map(|(word, _)| *word))
+    }
+
+    fn schema(&self) -> Json {
+        let words: Vec<_> = self.0.iter().map(|(word, _)| *word).collect();
+        json!({ "enum": words })
     }
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<T> {
@@ -138,6 +166,10 @@ impl Kind for File {
         "a path, relative to this file".to_owned()
     }
 
+    fn schema(&self) -> Json {
+        json!({ "type": "string", "minLength": 1 })
+    }
+
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<PathBuf> {
         match value.get_ref().as_str() {
             Some(path) if !path.is_empty() => Some(reading.directory.join(path)),
@@ -154,6 +186,10 @@ impl Kind for Words {
 
     fn expects(&self) -> String {
         format!("a list of {}", self.0)
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "type": "array", "items": { "type": "string", "minLength": 1 } })
     }
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Self::Out> {
@@ -177,6 +213,11 @@ impl Kind for Headers {
 
     fn expects(&self) -> String {
         "a table of header names and texts".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        let name = json!({ "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$" });
+        json!({ "type": "object", "propertyNames": name, "additionalProperties": { "type": "string", "pattern": "^[ -~]*$" } })
     }
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Self::Out> {
@@ -219,6 +260,17 @@ impl Kind for Secret {
 
     fn expects(&self) -> String {
         "`{ env = \"NAME\" }` or `{ file = \"PATH\" }`".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        let text = json!({ "type": "string", "minLength": 1 });
+        json!({
+            "type": "object",
+            "properties": { "env": text, "file": text },
+            "additionalProperties": false,
+            "minProperties": 1,
+            "maxProperties": 1,
+        })
     }
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<SecretSource> {

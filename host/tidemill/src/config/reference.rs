@@ -21,7 +21,7 @@ pub fn reference() -> String {
         if settings.iter().any(|setting| !setting.doc.is_empty()) {
             text.push_str("\n| setting | value | default | meaning |\n|---|---|---|---|\n");
         }
-        for Described { name, expects, default, required, doc } in settings {
+        for Described { name, expects, default, required, doc, .. } in settings {
             if doc.is_empty() {
                 continue;
             }
@@ -43,7 +43,8 @@ const INTRODUCTION: &str = "\
 <!-- Generated from the declarations in host/tidemill/src/config; `UPDATE=1 cargo test -p tidemill` writes it. -->
 
 `tidemill.toml` is read once, when a command starts. Unknown names are errors, and all errors are reported at once,
-each with its place: `tidemill check` does only that. Relative paths begin at the directory of the file.
+each with its place: `tidemill check` does only that. Relative paths begin at the directory of the file. Editors complete and check it with
+the [JSON schema](tidemill.schema.json), which `tidemill schema` prints: begin the file with `#:schema tidemill.schema.json`.
 
 A *size* is a number of bytes, or text with a unit: `\"64KiB\"`, `\"1MiB\"`, `\"1MB\"`. A *duration* is text with a unit: `\"250ms\"`,
 `\"1s\"`, `\"5m\"`. The names of feeds and processors are 1 to 63 characters of `a-z`, `0-9`, `_` and `-`, and begin with a letter or a digit.
@@ -59,10 +60,11 @@ What the component reads through `config`: your own names. It sees every value a
 The names are sorted, and the digest of names and values is kept in the lineage of the state. Everything together has at most 1 MiB.
 Do not put secrets here: a component can write what it reads into its state.";
 
-type Documented = (&'static str, &'static str, Vec<Described>);
+/// A section: its title, what it is, and its settings.
+pub(super) type Documented = (&'static str, &'static str, Vec<Described>);
 
-/// Every section with its settings.
-fn sections() -> [Documented; 5] {
+/// Every section with its settings: of the host, a feed, a processor, its limits, its configuration.
+pub(super) fn sections() -> [Documented; 5] {
     let problems = Problems::default();
     let reading = Reading { directory: Path::new(""), problems: &problems };
     let section = |path: &str| Section::absent(path.to_owned(), 0..0, reading);

@@ -1,7 +1,7 @@
 //! The section: one table of the configuration, and the settings that may stand in it.
 //!
 //! A setting is declared once, where it is read: name, kind, default and meaning. Reading notes the declarations, so
-//! the same line gives parsing, the search for misspelt names and the reference in `docs/configuration.md`.
+//! the same line gives parsing, the search for misspelt names, the reference in `docs/configuration.md` and the schema for editors.
 
 use std::{ops::Range, path::Path};
 
@@ -23,6 +23,8 @@ pub(super) struct Described {
     pub(super) name: &'static str,
     /// What may stand there.
     pub(super) expects: String,
+    /// The same as JSON Schema; null for a name that is no setting.
+    pub(super) schema: serde_json::Value,
     /// The default as it would be written; none if it is required or simply absent.
     pub(super) default: Option<&'static str>,
     pub(super) required: bool,
@@ -183,12 +185,14 @@ impl<'a> Section<'a> {
         required: bool,
         doc: &'static str,
     ) {
-        self.declared.push(Described { name, expects: kind.expects(), default, required, doc });
+        let (expects, schema) = (kind.expects(), kind.schema());
+        self.declared.push(Described { name, expects, schema, default, required, doc });
     }
 
     /// A name that is known without being a setting.
     fn known(&mut self, name: &'static str) {
-        self.declared.push(Described { name, expects: String::new(), default: None, required: false, doc: "" });
+        let (expects, schema) = (String::new(), serde_json::Value::Null);
+        self.declared.push(Described { name, expects, schema, default: None, required: false, doc: "" });
     }
 
     fn entry(&self, name: &str) -> Option<(&'a Spanned<toml::de::DeString<'a>>, &'a Spanned<DeValue<'a>>)> {

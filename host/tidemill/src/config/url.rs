@@ -1,5 +1,6 @@
 //! A feed's address: `http:`, `https:` or `file:`.
 
+use serde_json::{Value as Json, json};
 use toml::{Spanned, de::DeValue};
 use url::Url;
 
@@ -13,6 +14,10 @@ impl Kind for FeedUrl {
 
     fn expects(&self) -> String {
         "`\"http://…\"`, `\"https://…\"` or `\"file:PATH\"`".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "type": "string", "pattern": "^([hH][tT][tT][pP][sS]?:/|file:.)" })
     }
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<feed::FeedUrl> {

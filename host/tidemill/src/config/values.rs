@@ -96,8 +96,8 @@ fn text(value: &DeValue<'_>) -> Option<String> {
     })
 }
 
-/// A list, and what is in it, as JSON. What JSON cannot say (times, infinities) is text.
-fn json(value: &DeValue<'_>) -> Option<serde_json::Value> {
+/// A value, and what is in it, as JSON. What JSON cannot say (times, infinities) is text.
+pub(super) fn json(value: &DeValue<'_>) -> Option<serde_json::Value> {
     Some(match value {
         DeValue::Array(list) => list.iter().map(|element| json(element.get_ref())).collect::<Option<Vec<_>>>()?.into(),
         DeValue::Table(table) => serde_json::Value::Object(object(table)?),

@@ -1,5 +1,6 @@
 //! The command line: what may be typed. What the program makes of it stands in `commands`.
 
+mod about;
 mod control;
 mod feed;
 mod parked;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub use about::{CompletionsArgs, ManArgs, SchemaArgs};
 pub use control::{PauseArgs, ResetArgs, ResumeArgs, Target};
 pub use feed::{FeedCommand, ServeArgs, TailArgs};
 pub use parked::{ParkedCommand, ParkedListArgs, ParkedOne, ParkedSome};
@@ -57,6 +59,7 @@ pub enum Command {
     ///
     /// No feed is asked, and a host that runs notices nothing: components are compiled into a directory of their own, which
     /// is removed. Ends with 2 if the configuration cannot be used, with 1 if only components do not load.
+    #[command(after_help = CHECK_EXAMPLES)]
     Check,
     /// Print what a component is, and what it can and cannot do.
     Inspect(InspectArgs),
@@ -81,6 +84,12 @@ pub enum Command {
     Backup(BackupArgs),
     /// Put a backup in the place of the database. No host may run.
     Restore(RestoreArgs),
+    /// Print completions for a shell.
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each command.
+    Man(ManArgs),
+    /// Print the JSON schema of the configuration, for editors.
+    Schema(SchemaArgs),
     /// The bounded process that turns a module into compiled code.
     #[command(hide = true)]
     CompileChild(CompileChildArgs),
@@ -91,6 +100,11 @@ Exit codes:
   0  done
   1  failed
   2  wrong usage or configuration";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  tidemill check
+  tidemill check --config production.toml";
 
 const FIRST_STEPS: &str = "\
 Examples:
@@ -105,6 +119,9 @@ Exit codes:
   0  done
   1  failed
   2  wrong usage or configuration";
+
+#[cfg(test)]
+mod examples;
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +152,9 @@ mod tests {
             "tidemill -c other.toml check",
             "tidemill check --config other.toml",
             "tidemill demo",
+            "tidemill completions zsh",
+            "tidemill man man",
+            "tidemill schema",
             "tidemill inspect totals.wasm --json",
             "tidemill status --json",
             "tidemill state get totals total/ada",
@@ -165,6 +185,7 @@ mod tests {
         for line in [
             "tidemill",
             "tidemill rum",
+            "tidemill completions cmd",
             "tidemill resume totals --park --skip",
             "tidemill reset totals --to 1002",
             "tidemill reset totals --feed orders",

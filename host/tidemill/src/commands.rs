@@ -1,5 +1,6 @@
 //! The commands: one module each.
 
+mod about;
 mod ask;
 mod backup;
 mod check;
@@ -44,6 +45,9 @@ pub fn execute(args: Args, progress: &Progress) -> anyhow::Result<Exit> {
         Command::Reset(args) => block_on(control::reset(args, &config)),
         Command::Backup(args) => backup::backup(&args, &config),
         Command::Restore(args) => backup::restore(&args, &config),
+        Command::Completions(args) => about::completions(&args),
+        Command::Man(args) => about::man(&args),
+        Command::Schema(_) => about::schema(),
         Command::CompileChild(_) => unreachable!("`main` runs it before anything else"),
     }
 }

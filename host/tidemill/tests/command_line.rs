@@ -70,3 +70,23 @@ fn logs_are_plain_text_without_colours_when_nobody_looks() {
     assert!(output.status.success(), "{output:?}");
     assert!(!text(&output.stderr).contains('\u{1b}'));
 }
+
+#[test]
+fn shells_editors_and_man_are_told_what_there_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = tidemill(directory.path(), &["completions", shell]);
+        assert!(output.status.success() && text(&output.stdout).contains("accept-feed-change"), "{shell}: {output:?}");
+        // The bounded process is the host's own matter.
+        assert!(!text(&output.stdout).contains("compile-child -"), "{shell}");
+    }
+    let schema = tidemill(directory.path(), &["schema"]);
+    assert!(text(&schema.stdout).contains("\"fuel-per-event\""), "{schema:?}");
+    let pages = tidemill(directory.path(), &["man", "man/man1"]);
+    assert_eq!((pages.status.code(), text(&pages.stdout)), (Some(0), ""), "{pages:?}");
+    for page in ["tidemill.1", "tidemill-state-scan.1", "tidemill-resume.1"] {
+        let page = fs::read_to_string(directory.path().join("man/man1").join(page)).unwrap();
+        assert!(page.contains("Examples:"), "{page}");
+    }
+    assert!(!directory.path().join("man/man1/tidemill-compile-child.1").exists());
+}

@@ -7,6 +7,10 @@ use super::words;
 
 /// `pause`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemill pause totals
+  tidemill pause totals --feed orders --partition 2")]
 pub struct PauseArgs {
     /// What to pause.
     #[command(flatten)]

@@ -11,15 +11,35 @@ pub enum ParkedCommand {
     /// Print the events that were put aside, oldest first.
     List(ParkedListArgs),
     /// Print one: payload, error, backtrace, and where it came from.
+    #[command(after_help = SHOW_EXAMPLES)]
     Show(ParkedOne),
     /// Give them to the component again; those that it applies are settled.
+    #[command(after_help = RETRY_EXAMPLES)]
     Retry(ParkedSome),
     /// Forget them: their events are never applied.
+    #[command(after_help = DROP_EXAMPLES)]
     Drop(ParkedSome),
 }
 
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  tidemill parked show totals 3";
+
+const RETRY_EXAMPLES: &str = "\
+Examples:
+  tidemill parked retry totals 3 4
+  tidemill parked retry totals --all     after the component was repaired";
+
+const DROP_EXAMPLES: &str = "\
+Examples:
+  tidemill parked drop totals 3";
+
 /// `parked list`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemill parked list
+  tidemill parked list totals --json")]
 pub struct ParkedListArgs {
     /// Only those of this processor.
     #[arg(value_parser = words::processor)]

@@ -58,6 +58,10 @@ pub struct RunArgs {
 
 /// `demo`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemill demo
+  tidemill demo --events 1000000")]
 pub struct DemoArgs {
     /// How many events the generated feed has.
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
@@ -66,9 +70,12 @@ pub struct DemoArgs {
 
 /// `inspect`
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Ends with 1 if it does not fit the contract. Nothing is compiled or run: `tidemill check` does that."
-)]
+#[command(after_help = "\
+Examples:
+  tidemill inspect build/totals.wasm
+  tidemill inspect build/totals.wasm --json
+
+Ends with 1 if it does not fit the contract. Nothing is compiled or run: `tidemill check` does that.")]
 pub struct InspectArgs {
     /// A component, or a core module with the contract's metadata.
     #[arg(value_name = "FILE")]
@@ -93,6 +100,9 @@ pub struct StatusArgs {
 
 /// `backup`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemill backup monday.db")]
 pub struct BackupArgs {
     /// Where to write the copy. The file must not be there.
     #[arg(value_name = "FILE")]
@@ -101,6 +111,10 @@ pub struct BackupArgs {
 
 /// `restore`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemill restore monday.db
+  tidemill restore monday.db --force     in the place of a database that is there")]
 pub struct RestoreArgs {
     /// A copy that `tidemill backup` wrote.
     #[arg(value_name = "FILE")]

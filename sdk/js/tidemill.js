@@ -1,0 +1,206 @@
+// The module that processors import: events in, state, configuration and log beside them, failures as exceptions.
+import * as contract from "#contract";
+import { report, reasonOf } from "./report.js";
+
+/** A place outside every batch: the host searches for the event itself. */
+const UNKNOWN = 0x7fff_ffff;
+
+/** This event can never be applied. Its reason is the message alone, without a stack. */
+export class Reject extends Error {
+  name = "Reject";
+  constructor(reason, { index, cause } = {}) {
+    super(reason, { cause });
+    this.index = index;
+  }
+}
+
+/** The world is not ready: give me the same batch again, later. */
+export class Retry extends Error {
+  name = "Retry";
+  constructor(reason, { afterMs = 1000, cause } = {}) {
+    super(reason, { cause });
+    this.afterMs = afterMs;
+  }
+}
+
+/** Go no further on this partition until a person has looked. */
+export class Halt extends Error {
+  name = "Halt";
+}
+
+/** One fact of the feed, and its place in the batch. */
+class Event {
+  #raw;
+  #batch;
+
+  constructor(raw, index, batch) {
+    this.#raw = raw;
+    this.#batch = batch;
+    this.index = index;
+  }
+
+  get data() { return this.#raw.data.val; }
+  get headers() { return this.#raw.headers; }
+  get id() { return this.#raw.id ?? undefined; }
+  get kind() { return this.#raw.kind ?? undefined; }
+  get key() { return this.#raw.key ?? undefined; }
+  get feed() { return this.#batch.feed; }
+  get partition() { return this.#batch.partition; }
+
+  get occurredAt() {
+    const micros = this.#raw.occurredAt;
+    return micros == null ? undefined : BigInt(micros);
+  }
+
+  json(what = "JSON") {
+    const data = this.data;
+    if (typeof data !== "string") throw new Reject(`not ${what}: the payload is bytes`, { index: this.index });
+    try {
+      return JSON.parse(data);
+    } catch (cause) {
+      throw new Reject(`not ${what}: ${cause.message}`, { index: this.index, cause });
+    }
+  }
+}
+
+/** Calls `apply` with each event's JSON and the event itself. */
+export function each(apply, { what } = {}) {
+  return batch((events) => {
+    for (const event of events) refusePromise(apply(event.json(what), event));
+  });
+}
+
+/** Calls `apply` once with all events of a batch. Walking them with `for … of` tells which one is being applied. */
+export function batch(apply) {
+  return {
+    process(raw) {
+      contract.begin();
+      let current = UNKNOWN;
+      const events = raw.events.map((event, index) => new Event(event, index, raw));
+      const walk = events[Symbol.iterator];
+      Object.defineProperty(events, Symbol.iterator, {
+        *value() {
+          for (const event of walk.call(events)) {
+            current = event.index;
+            yield event;
+          }
+          current = UNKNOWN;
+        },
+      });
+      try {
+        refusePromise(apply(events, { feed: raw.feed, partition: raw.partition }));
+      } catch (error) {
+        throw failure(error, current);
+      }
+    },
+  };
+}
+
+/** The processor's own key-value state: text is a string, bytes are a Uint8Array. */
+export const state = {
+  get(key) {
+    return contract.state.get(text(key, "a key"))?.val;
+  },
+
+  getMany(keys) {
+    return contract.state.getMany(Array.from(keys, (key) => text(key, "a key"))).map((value) => value?.val);
+  },
+
+  text(key) {
+    const value = state.get(key);
+    if (value !== undefined && typeof value !== "string") {
+      throw new Halt(`the state of \`${key}\` is bytes, where text was expected`);
+    }
+    return value;
+  },
+
+  put(key, value) {
+    contract.state.put(text(key, "a key"), lower(value));
+  },
+
+  delete(key) {
+    contract.state.delete(text(key, "a key"));
+  },
+
+  apply(writes) {
+    contract.state.apply(
+      Array.from(writes, ([key, value]) => ({
+        key: text(key, "a key"),
+        value: value == null ? undefined : lower(value),
+      })),
+    );
+  },
+
+  scan({ prefix = "", after, limit = 0 } = {}) {
+    const page = contract.state.scan({
+      prefix: text(prefix, "a prefix"),
+      after: after == null ? undefined : text(after, "`after`"),
+      // The host gives at most 1,000; a number past 2^31 would not survive the crossing.
+      limit: Math.min(limit, 1000),
+    });
+    return { entries: page.entries.map(({ key, value }) => [key, value.val]), more: page.more };
+  },
+
+  *entries(prefix = "", limit = 0) {
+    let after;
+    let page;
+    do {
+      page = state.scan({ prefix, after, limit });
+      yield* page.entries;
+      after = page.entries.at(-1)?.[0];
+    } while (page.more);
+  },
+};
+
+/** What the operator configured for this processor. */
+export const config = {
+  get: (name) => contract.config.get(text(name, "a name")) ?? undefined,
+  getAll: () => new Map(contract.config.getAll()),
+};
+
+/** Lines for the operator, in the host's own log. */
+export const log = {
+  enabled: (level) => contract.log.enabled(level),
+  write: (level, message) => contract.log.write(level, String(message).toWellFormed()),
+  trace: (message) => log.write("trace", message),
+  debug: (message) => log.write("debug", message),
+  info: (message) => log.write("info", message),
+  warn: (message) => log.write("warn", message),
+  error: (message) => log.write("error", message),
+};
+
+/** A value as it crosses to the host. */
+function lower(value) {
+  if (value instanceof Uint8Array) return { tag: "bytes", val: value };
+  return { tag: "text", val: text(value, "a value") };
+}
+
+/** Text that UTF-8 can hold. Half of a surrogate pair would otherwise be lost on the way, silently. */
+function text(value, what) {
+  if (typeof value !== "string") {
+    const article = what === "a value" ? "a string or a Uint8Array" : "a string";
+    throw new TypeError(`${what} must be ${article}, not ${value === null ? "null" : typeof value}`);
+  }
+  if (!value.isWellFormed()) {
+    throw new TypeError(`${what} has half of a surrogate pair, which is not text: ${JSON.stringify(value)}`);
+  }
+  return value;
+}
+
+/** What went wrong, as the contract has it. */
+function failure(error, current) {
+  if (error instanceof Halt) return { tag: "halt", val: reasonOf(error.message) };
+  if (error instanceof Retry) {
+    const afterMs = Math.max(0, Math.min(Number(error.afterMs) || 0, 3_600_000));
+    return { tag: "retry", val: { afterMs: Math.ceil(afterMs), reason: reasonOf(error.message) } };
+  }
+  const reason = error instanceof Reject ? reasonOf(error.message) : report(error);
+  const index = error instanceof Reject ? (error.index ?? current) : current;
+  return { tag: "reject", val: { index: index >= 0 && index < UNKNOWN ? index : UNKNOWN, reason } };
+}
+
+function refusePromise(result) {
+  if (typeof result?.then === "function") {
+    throw new TypeError("the function returned a promise, but a processor cannot wait: make it a plain function");
+  }
+}

@@ -1,0 +1,98 @@
+// The module's own facts, in plain Node: `node --test`.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { batch, each, Halt, log, Reject, Retry, state } from "./tidemill.js";
+import { run } from "./testing.js";
+
+const failureOf = (handler, events = [0, 1, 2]) => run(handler, { events }).failure;
+
+test("what is thrown within the loop rejects the event that it was thrown at", () => {
+  const handler = batch((events) => {
+    for (const event of events) if (event.index === 1) throw new Error("ouch");
+  });
+  assert.equal(failureOf(handler).val.index, 1);
+});
+
+test("what is thrown after the loop blames no event", () => {
+  const handler = batch((events) => {
+    for (const event of events) state.put("n", String(event.index));
+    throw new Error("ouch");
+  });
+  assert.ok(failureOf(handler).val.index > 2);
+});
+
+test("a rejection has its reason alone, and the place that it names", () => {
+  const handler = batch((events) => {
+    throw new Reject(`I do not like ${events.length - 1}`, { index: events.length - 1 });
+  });
+  assert.deepEqual(failureOf(handler), { tag: "reject", val: { index: 2, reason: "I do not like 2" } });
+});
+
+test("a place that no batch has is one outside of it", () => {
+  for (const index of [-1, 2 ** 32, NaN]) {
+    const { val } = failureOf(each(() => { throw new Reject("no", { index }); }));
+    assert.equal(val.index, 0x7fff_ffff);
+  }
+});
+
+test("retry waits for whole milliseconds, at most an hour", () => {
+  for (const [given, kept] of [[1500, 1500], [0.5, 1], [-1, 0], [Infinity, 3_600_000], [undefined, 1000]]) {
+    const failure = failureOf(each(() => { throw new Retry("not yet", { afterMs: given }); }));
+    assert.deepEqual(failure, { tag: "retry", val: { afterMs: kept, reason: "not yet" } });
+  }
+});
+
+test("halt has its reason alone", () => {
+  assert.deepEqual(failureOf(each(() => { throw new Halt("stop ✋"); })), { tag: "halt", val: "stop ✋" });
+});
+
+test("a long message leaves room for the place that threw, within 4 KiB", () => {
+  for (const letter of ["x", "é", "€", "😀"]) {
+    const { reason } = failureOf(each(() => { throw new Error(letter.repeat(10_000)); })).val;
+    assert.ok(Buffer.byteLength(reason) <= 4096);
+    assert.ok(reason.isWellFormed());
+    assert.match(reason, /tidemill\.test\.js:\d+:\d+/);
+  }
+});
+
+test("the causes of an exception follow it", () => {
+  const handler = each(() => { throw new Error("outer", { cause: new TypeError("inner") }); });
+  assert.match(failureOf(handler).val.reason, /^Error: outer\n[^]*\ncaused by: TypeError: inner\n/);
+});
+
+test("anything may be thrown", () => {
+  for (const [thrown, shown] of [["text", "text"], [null, "null"], [{}, "[object Object]"], [Object.create(null), "something"]]) {
+    assert.ok(failureOf(each(() => { throw thrown; })).val.reason.startsWith(shown));
+  }
+});
+
+test("a promise is refused, for nobody would wait for it", () => {
+  assert.match(failureOf(each(async () => {})).val.reason, /returned a promise/);
+  assert.match(failureOf(batch(async () => {})).val.reason, /returned a promise/);
+});
+
+test("half of a surrogate pair is refused, in keys and in values", () => {
+  for (const write of [() => state.put("\ud800", "v"), () => state.put("k", "\udc00"), () => state.apply([["k\ud800", null]])]) {
+    assert.match(failureOf(each(write)).val.reason, /half of a surrogate pair/);
+  }
+});
+
+test("what is neither text nor bytes is refused by name", () => {
+  assert.match(failureOf(each(() => state.put("k", 1))).val.reason, /a value must be a string or a Uint8Array, not number/);
+  assert.match(failureOf(each(() => state.get(undefined))).val.reason, /a key must be a string, not undefined/);
+});
+
+test("entries come page by page in the order of the bytes of their keys", () => {
+  const keys = ["a", "\uffff", "\u{10000}"];
+  let seen;
+  run(each(() => {
+    state.apply(keys.toReversed().map((key) => [key, key]));
+    seen = Array.from(state.entries("", 2), ([key]) => key);
+  }), { events: [0] });
+  assert.deepEqual(seen, keys);
+});
+
+test("lines below the level are left out", () => {
+  const { log: lines } = run(each(() => { log.debug("no"); log.info("yes"); }), { events: [0] });
+  assert.deepEqual(lines, [{ level: "info", message: "yes" }]);
+});

@@ -1,0 +1,40 @@
+// Joins customers and their orders, whichever come first, into one row for each customer.
+import { each, Reject } from "tidemill";
+import { read, write } from "./row.js";
+
+const SPENT_MAX = 2n ** 63n - 1n;
+const SPENT_MIN = -(2n ** 63n);
+
+export const handler = each(
+  (event) => {
+    switch (field(event, "type", text)) {
+      case "customer":
+        return named(field(event, "id", text), field(event, "name", text));
+      case "order":
+        return ordered(field(event, "customer", text), BigInt(field(event, "amount", integer)));
+    }
+  },
+  { what: "an event" },
+);
+
+function named(customer, name) {
+  write(customer, { ...read(customer), name });
+}
+
+function ordered(customer, amount) {
+  const row = read(customer);
+  const spent = row.spent + amount;
+  if (spent > SPENT_MAX || spent < SPENT_MIN) {
+    throw new Reject(`not an event: customer \`${customer}\` would have spent ${spent}, which is beyond 64 bits`);
+  }
+  write(customer, { ...row, spent });
+}
+
+const text = { is: (value) => typeof value === "string" && value.isWellFormed(), name: "a text" };
+const integer = { is: Number.isSafeInteger, name: "a whole number within ±(2^53 - 1)" };
+
+function field(event, name, type) {
+  const value = event?.[name];
+  if (!type.is(value)) throw new Reject(`not an event: \`${name}\` is not ${type.name}`);
+  return value;
+}

@@ -6,5 +6,6 @@ pub mod guest_host;
 pub mod project;
 pub mod publisher;
 pub mod simulation;
+pub mod untrusted;
 pub mod witness;
 pub mod zeroeventhub;

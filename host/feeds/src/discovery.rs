@@ -63,15 +63,18 @@ impl Id {
 
 /// Why a document is no discovery.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NoDiscovery {
+pub enum NoDiscovery {
     /// It is no JSON, or has no token.
     NoToken,
     /// It has one, and is not what the protocol promises.
     Wrong(String),
 }
 
-/// Reads the document: the token and the partitions.
-pub(crate) fn read(bytes: &[u8]) -> Result<(String, Vec<Listed>), NoDiscovery> {
+/// Reads the document: the token and the partitions, in the publisher's order; at least one, none twice. No I/O.
+///
+/// # Errors
+/// When it is no discovery, or one that cannot be trusted.
+pub fn parse_discovery(bytes: &[u8]) -> Result<(String, Vec<Listed>), NoDiscovery> {
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|_| NoDiscovery::NoToken)?;
     if value.get("token").is_none() {
         return Err(NoDiscovery::NoToken);
@@ -126,14 +129,14 @@ mod tests {
             r#"{"token":"t","partitions":[{"id":0,"closed":true,"startsAfterPartition":null},
                 {"id":1,"startsAfterParent":0,"splitFromAncestors":[2,3],"extra":{}}]}"#,
         ] {
-            assert_eq!(read(text.as_bytes()), Ok(("t".to_owned(), expected.clone())));
+            assert_eq!(parse_discovery(text.as_bytes()), Ok(("t".to_owned(), expected.clone())));
         }
     }
 
     #[test]
     fn a_document_that_cannot_be_trusted_says_why() {
         for text in ["", "Internal server error", "{}", "[]", r#"{"partitions":[]}"#] {
-            assert_eq!(read(text.as_bytes()), Err(NoDiscovery::NoToken), "{text}");
+            assert_eq!(parse_discovery(text.as_bytes()), Err(NoDiscovery::NoToken), "{text}");
         }
         for (text, reason) in [
             (r#"{"token":"","partitions":[{"id":"0"}]}"#, "its token is empty"),
@@ -144,7 +147,7 @@ mod tests {
                 "a partition's identifier is not 1 to 64 printable characters",
             ),
         ] {
-            assert_eq!(read(text.as_bytes()), Err(NoDiscovery::Wrong(reason.to_owned())), "{text}");
+            assert_eq!(parse_discovery(text.as_bytes()), Err(NoDiscovery::Wrong(reason.to_owned())), "{text}");
         }
     }
 }

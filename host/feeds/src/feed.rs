@@ -152,7 +152,7 @@ impl Publisher {
                 return Err(Failure::broken(stage, cause).hint("look at the feed's `url` and `protocol`"));
             }
         }
-        let (token, partitions) = discovery::read(&bytes).map_err(|why| match why {
+        let (token, partitions) = discovery::parse_discovery(&bytes).map_err(|why| match why {
             NoDiscovery::NoToken if protocol == Protocol::Auto => {
                 Failure::broken(stage, "the publisher speaks neither ZeroEventHub nor FeedAPI: a request without arguments was answered with something else")
                     .hint("look at the feed's `url`, or set its `protocol`")

@@ -27,7 +27,7 @@ mod line;
 mod cloud_event;
 mod json;
 
-pub use discovery::Discovery;
+pub use discovery::{Discovery, NoDiscovery, parse_discovery};
 pub use feed::Feed;
 pub use line::LineForm;
 pub use page::{Page, PageBounds, PageError, PageProblem};

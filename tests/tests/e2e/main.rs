@@ -13,3 +13,4 @@ mod store;
 mod tidy;
 mod topology;
 mod tour;
+mod untrusted;

@@ -15,8 +15,16 @@ impl File {
         has_extension(&self.path, "rs")
     }
 
+    /// Somebody else's library, which lies here as they published it.
+    fn is_foreign(&self) -> bool {
+        self.path.starts_with("sdk/c/yyjson/")
+    }
+
     fn is_code(&self) -> bool {
-        ["rs", "py", "sh", "sql", "ts", "js", "go", "c"].iter().any(|extension| has_extension(&self.path, extension))
+        !self.is_foreign()
+            && ["rs", "py", "sh", "sql", "ts", "js", "go", "c", "h", "zig"]
+                .iter()
+                .any(|extension| has_extension(&self.path, extension))
     }
 
     fn lines(&self) -> usize {
@@ -56,7 +64,8 @@ fn collect(folder: &Path, found: &mut Vec<File>) {
             continue;
         }
         if path.is_dir() {
-            let built = name.starts_with("target") || ["node_modules", "__pycache__", ".git"].contains(&name);
+            let built = name.starts_with("target")
+                || ["node_modules", "__pycache__", ".git", ".tools", "build"].contains(&name);
             if !built {
                 collect(&path, found);
             }

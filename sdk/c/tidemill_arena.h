@@ -1,0 +1,16 @@
+/* tidemill_arena.h: the inside of the module: memory that lives as long as a call. Not for processors. */
+#ifndef TIDEMILL_ARENA_H
+#define TIDEMILL_ARENA_H
+
+#include "tidemill.h"
+
+/* Memory of `bytes` that begins with what `memory` (or NULL) held. */
+void *tm_arena_realloc(void *memory, size_t old_bytes, size_t bytes);
+
+/* Frees everything that `tm_alloc` gave. */
+void tm_arena_clear(void);
+
+/* `tm_format` with its arguments in a list. */
+tm_text tm_format_v(const char *format, va_list arguments);
+
+#endif

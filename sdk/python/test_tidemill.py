@@ -1,0 +1,139 @@
+"""Tests of the module on plain Python: `python3 -m unittest`."""
+
+import unittest
+from types import SimpleNamespace
+from typing import Any
+
+import tidemill_testing
+from tidemill import Batch, Event, Halt, Reject, Retry, config, each_event, processor, state
+from tidemill_component import handler
+from tidemill_testing import Err, run
+
+
+def failure(process: Any, *payloads: str) -> Any:
+    """What the component returns for a batch."""
+    events = [
+        SimpleNamespace(data=tidemill_testing._value(data), headers=[], id=None, kind=None, key=None, occurred_at=None)
+        for data in payloads
+    ]
+    try:
+        handler(process)().process(SimpleNamespace(feed="events", partition="0", events=events))
+    except Err as err:
+        return err.value.value
+    return None
+
+
+def read_all(batch: Batch) -> None:
+    for event in batch:
+        event.json()
+
+
+class Failures(unittest.TestCase):
+    def test_an_exception_rejects_the_event_that_the_loop_is_at_with_file_line_and_traceback(self) -> None:
+        reject = failure(read_all, "1", "2", "{")
+        self.assertEqual(reject.index, 2)
+        first, *trace = reject.reason.splitlines()
+        self.assertRegex(first, r"decoder\.py:\d+: json\.decoder\.JSONDecodeError: Expecting property name")
+        self.assertEqual(trace[0], "Traceback (most recent call last):")
+        self.assertRegex(trace[1], r'test_tidemill\.py", line \d+, in read_all')
+        self.assertIn("event.json()", trace[2])
+
+    def test_an_exception_after_the_loop_blames_no_event(self) -> None:
+        def process(batch: Batch) -> None:
+            read_all(batch)
+            raise KeyError("x")
+
+        self.assertEqual(failure(process, "1", "2").index, 2**32 - 1)
+
+    def test_a_long_traceback_keeps_its_innermost_part(self) -> None:
+        def dive(depth: int) -> None:
+            dive(depth - 1) if depth % 2 else sink(depth - 1)
+
+        def sink(depth: int) -> None:
+            dive(depth) if depth > 0 else 1 / 0
+
+        reason = failure(lambda batch: dive(200), "1").reason
+        self.assertLessEqual(len(reason.encode()), 4096)
+        self.assertRegex(reason.splitlines()[0], r"test_tidemill\.py:\d+: ZeroDivisionError: division by zero")
+        self.assertTrue(reason.endswith("ZeroDivisionError: division by zero"))
+
+    def test_reject_names_its_event_by_itself_or_by_index(self) -> None:
+        def process(batch: Batch) -> None:
+            for event in batch:
+                if event.data == "bad":
+                    raise Reject("so \ud800")
+            raise Reject("first", index=0)
+
+        self.assertEqual(vars(failure(process, "1", "bad")), {"index": 1, "reason": "so \\ud800"})
+        self.assertEqual(vars(failure(process, "1", "2")), {"index": 0, "reason": "first"})
+
+    def test_a_wait_is_between_nothing_and_an_hour(self) -> None:
+        for asked, given in [(-1, 0), (1500, 1500), (2**64, 3_600_000)]:
+
+            def process(batch: Batch) -> None:
+                raise Retry("later", asked)
+
+            self.assertEqual(vars(failure(process, "1")), {"after_ms": given, "reason": "later"})
+
+    def test_halt_is_its_reason(self) -> None:
+        def process(batch: Batch) -> None:
+            raise Halt("look")
+
+        self.assertEqual(failure(process, "1"), "look")
+
+
+class States(unittest.TestCase):
+    def test_a_scan_gives_every_page_by_the_bytes_of_the_keys(self) -> None:
+        before = {f"k/{number:04}": "x" for number in range(2500)} | {"k/é": b"y", "l": "z"}
+        found: list[Any] = []
+        run(lambda batch: found.extend(state.scan("k/")), "1", state=before)
+        self.assertEqual(found, [*list(before.items())[:2500], ("k/é", b"y")])
+
+    def test_a_read_sees_the_writes_before_it(self) -> None:
+        def process(batch: Batch) -> None:
+            state["a"] = "1"
+            state.apply({"b": b"2", "c": None})
+            state.apply([("d", "4"), ("d", None)])
+            del state["nobody"]
+            self.assertEqual(state.get_many(["a", "b", "c", "d"]), ["1", b"2", None, None])
+            self.assertTrue("a" in state and "c" not in state)
+            with self.assertRaises(KeyError):
+                state["c"]
+
+        self.assertEqual(run(process, "1", state={"c": "3"}), {"a": "1", "b": b"2"})
+
+    def test_what_is_neither_text_nor_bytes_is_refused(self) -> None:
+        for write in [{5: "x"}, {"x": 5}, {"\ud800": "x"}, {"x": "\ud800"}, {"": "x"}, {"x" * 1025: "x"}]:
+            with self.subTest(write=write), self.assertRaises((TypeError, ValueError)):
+                run(lambda batch: state.apply(write), "1")
+
+
+class Words(unittest.TestCase):
+    def test_each_event_is_called_for_one_event_after_the_other(self) -> None:
+        @each_event
+        def process(event: Event) -> None:
+            state[event.json()] = "seen"
+
+        self.assertEqual(run(process, '"a"', '"c"'), {"a": "seen", "c": "seen"})
+
+    def test_a_decorated_function_is_exported_from_its_module(self) -> None:
+        processor(read_all)
+        self.assertTrue(callable(globals()["Handler"]().process))
+
+    def test_json_is_text_and_neither_nan_nor_bottomless(self) -> None:
+        for data in [b"1", "NaN", "Infinity", "[" * 100_000, ""]:
+            with self.subTest(data=data[:9]), self.assertRaises(ValueError):
+                Event(data).json()
+
+    def test_times_are_exact(self) -> None:
+        self.assertEqual(str(Event("", occurred_at=1_767_323_045_000_006).time), "2026-01-02 03:04:05.000006+00:00")
+
+    def test_the_configuration_is_a_mapping(self) -> None:
+        def process(batch: Batch) -> None:
+            self.assertEqual((config["a"], config.get("b"), dict(config)), ("1", None, {"a": "1"}))
+
+        run(process, "1", config={"a": "1"})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,106 @@
+"""Makes what the component exports of a processor's function: its exceptions become the contract's failures."""
+
+from __future__ import annotations
+
+import linecache
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import tidemill
+from tidemill import TRACE, Batch, Event, Halt, Reject, Retry
+
+if sys.platform == "wasi":
+    from componentize_py_types import Err
+    from wit_world.imports import log as _log, types as _types
+else:
+    from tidemill_testing import Err, _log, _types
+
+HOUR_MS = 3_600_000  # the longest wait that counts
+NOWHERE = 2**32 - 1  # a place outside of every batch: Tidemill searches for the event
+REASON_BYTES = 4000  # Tidemill keeps 4 KiB
+OURS = (tidemill.__file__, __file__)
+MOUNT = re.compile(r"(?<![^\s\"])/\d+/(?=\w)")  # in a component the folders of --python-path are /0, /1 and so on
+LEVELS = {
+    TRACE: _log.Level.TRACE,
+    logging.DEBUG: _log.Level.DEBUG,
+    logging.INFO: _log.Level.INFO,
+    logging.WARNING: _log.Level.WARN,
+    logging.ERROR: _log.Level.ERROR,
+}
+
+
+def handler(process: Callable[[Batch], None]) -> type:
+    """The class that componentize-py calls."""
+
+    class Handler:
+        def process(self, lifted: Any) -> None:
+            kept = (number for number, level in LEVELS.items() if _log.enabled(level))
+            logging.root.setLevel(next(kept, logging.CRITICAL))
+            events = [Event(e.data.value, e.headers, e.id, e.kind, e.key, e.occurred_at) for e in lifted.events]
+            batch = Batch(lifted.feed, lifted.partition, events)
+            try:
+                process(batch)
+            except MemoryError:
+                raise  # Tidemill finds out which event takes too much
+            except Exception as error:
+                raise Err(failure(error, batch)) from error
+
+    keep_sources()
+    return Handler
+
+
+def failure(error: Exception, batch: Batch) -> Any:
+    """What an exception is in the contract."""
+    if isinstance(error, Halt):
+        return _types.Failure_Halt(printable(str(error)))
+    if isinstance(error, Retry):
+        after_ms = min(max(int(error.after_ms), 0), HOUR_MS)
+        return _types.Failure_Retry(_types.Retry(after_ms, printable(str(error))))
+    index, reason = (error.index, str(error)) if isinstance(error, Reject) else (None, explanation(error))
+    index = batch.index if index is None else index
+    inside = index is not None and 0 <= index < len(batch)
+    return _types.Failure_Reject(_types.Reject(index if inside else NOWHERE, printable(reason)))
+
+
+def explanation(error: Exception) -> str:
+    """`file:line: message`, then the traceback through your code; if it is long, its outermost part is left out."""
+    trace = traceback.TracebackException.from_exception(error)
+    trace.stack[:] = [frame for frame in trace.stack if frame.filename not in OURS]
+    last = trace.stack[-1] if trace.stack else None
+    message = "".join(trace.format_exception_only()).strip()
+    first = f"{last.filename}:{last.lineno}: {message}" if last else message
+    first, frames = (MOUNT.sub("", text).encode(errors="backslashreplace") for text in (first, "".join(trace.format())))
+    first = first[: REASON_BYTES // 4]
+    room = REASON_BYTES - len(first)
+    frames = frames if len(frames) <= room else b"[...] " + frames[-room:]
+    return (first + b"\n" + frames.rstrip()).decode(errors="ignore")
+
+
+def keep_sources() -> None:
+    """Keeps the lines of your modules for tracebacks: a component is frozen when it is built and has no files."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None) or ""
+        if MOUNT.match(file) and (lines := linecache.getlines(file)):
+            linecache.cache[file] = (0, None, lines, file)  # without a time it is not compared with a file
+
+
+def printable(text: str) -> str:
+    """Half of a surrogate pair is no text outside of Python: a reason or a log line shows it as an escape."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+class Lines(logging.Handler):
+    """Gives the lines of `logging` to Tidemill."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = max((number for number in LEVELS if number <= record.levelno), default=TRACE)
+        _log.write(LEVELS[level], printable(self.format(record)))
+
+
+if sys.platform == "wasi":
+    logging.addLevelName(TRACE, "TRACE")
+    logging.root.addHandler(Lines())

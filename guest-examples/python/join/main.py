@@ -1,0 +1,54 @@
+"""Joins customers and their orders, whichever come first, into a row per customer: `customer/<id>`."""
+
+import json
+from typing import Any
+
+from tidemill import Event, Halt, Reject, each_event, state
+
+MOST = 2**53 - 1  # what every reader of JSON keeps exactly
+
+
+@each_event
+def apply(event: Event) -> None:
+    try:
+        fields = event.json()
+    except ValueError as error:
+        raise Reject(f"not an event: {error}") from None
+
+    match fields:
+        case {"type": "customer", "id": str(customer), "name": str(name)}:
+            row = read(customer)
+            row["name"] = name
+        case {"type": "order", "customer": str(customer), "amount": int(amount)} if is_amount(amount):
+            row = read(customer)
+            row["spent"] += amount
+            if not -(2**63) <= row["spent"] < 2**63:
+                raise Reject(f"not an event: with {amount} more, `{customer}` has spent more than can be counted")
+        case {"type": str(kind)} if kind not in ("customer", "order"):
+            return
+        case _:
+            raise Reject("not an event: a field is missing or is of another type")
+
+    # In this order and without spaces, so that every language writes the same bytes.
+    row = {"name": row["name"], "spent": row["spent"]}
+    state[f"customer/{customer}"] = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+def read(customer: str) -> dict[str, Any]:
+    """The row of a customer, empty if there is none yet."""
+    key = f"customer/{customer}"
+    text = state.get(key)
+    if text is None:
+        return {"name": None, "spent": 0}
+    try:
+        match json.loads(text):
+            case {"name": str() | None, "spent": int(spent)} as row if not isinstance(spent, bool):
+                return row
+            case _:
+                raise ValueError("it is not a name and a sum")
+    except ValueError as error:
+        raise Halt(f"the row `{key}` cannot be read: {error}") from None
+
+
+def is_amount(amount: int) -> bool:
+    return not isinstance(amount, bool) and abs(amount) <= MOST

@@ -1,6 +1,7 @@
 //! The command line: what may be typed. What the program makes of it stands in `commands`.
 
 mod about;
+mod bindings;
 mod control;
 mod feed;
 mod parked;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use about::{CompletionsArgs, ManArgs, SchemaArgs};
+pub use bindings::{BindingsArgs, BindingsCommand, GoBindingsArgs};
 pub use control::{PauseArgs, ResetArgs, ResumeArgs, Target};
 pub use feed::{FeedCommand, ServeArgs, TailArgs};
 pub use parked::{ParkedCommand, ParkedListArgs, ParkedOne, ParkedSome};
@@ -63,6 +65,12 @@ pub enum Command {
     Check,
     /// Print what a component is, and what it can and cannot do.
     Inspect(InspectArgs),
+    /// Write the contract, or bindings generated from it, for a processor's build.
+    ///
+    /// The contract is the one that this program embeds, so a processor is built for the program that runs it. Files that are
+    /// there and equal are left alone, so a build may call it each time.
+    #[command(subcommand)]
+    Bindings(BindingsCommand),
     /// Print where each processor stands.
     Status(StatusArgs),
     /// Read a processor's state.
@@ -156,6 +164,9 @@ mod tests {
             "tidemill man man",
             "tidemill schema",
             "tidemill inspect totals.wasm --json",
+            "tidemill bindings c build/bindings",
+            "tidemill bindings go internal/bindings --package example.com/totals/internal/bindings",
+            "tidemill bindings wit wit",
             "tidemill status --json",
             "tidemill state get totals total/ada",
             "tidemill state scan totals --prefix total/ --json --feed orders --partition 0",
@@ -190,6 +201,9 @@ mod tests {
             "tidemill reset totals --to 1002",
             "tidemill reset totals --feed orders",
             "tidemill reset Totals!",
+            "tidemill bindings cobol build",
+            "tidemill bindings go build --exports example.com/totals/internal",
+            "tidemill bindings go build --package to\"tals",
             "tidemill parked retry totals",
             "tidemill parked retry totals 3 --all",
             "tidemill feed serve events.ndjson --partitions 0",

@@ -3,6 +3,7 @@
 mod about;
 mod ask;
 mod backup;
+mod bindings;
 mod check;
 mod control;
 mod demo;
@@ -36,6 +37,7 @@ pub fn execute(args: Args, progress: &Progress) -> anyhow::Result<Exit> {
         Command::Run(args) => block_on(run::execute(args, &config, progress)),
         Command::Demo(args) => block_on(demo::execute(args, progress)),
         Command::Inspect(args) => inspect::execute(&args),
+        Command::Bindings(command) => bindings::execute(&command),
         Command::Status(args) => status::execute(&args, &config),
         Command::State(command) => state::execute(command, &config),
         Command::Feed(FeedCommand::Tail(args)) => block_on(tail::execute(args, &config)),

@@ -1,6 +1,7 @@
 // The contract's imports in memory: what the module stands on when it runs in Node, under a test.
 const LEVELS = ["trace", "debug", "info", "warn", "error"];
 const PAGE_MAX = 1000;
+const KEY_BYTES_MAX = 1024;
 
 let values = new Map();
 let settings = new Map();
@@ -23,12 +24,12 @@ export function begin() {}
 export const state = {
   get: (key) => values.get(key),
   getMany: (keys) => keys.map((key) => values.get(key)),
-  put: (key, value) => void values.set(key, copy(value)),
-  delete: (key) => void values.delete(key),
+  put: (key, value) => void values.set(checked(key), copy(value)),
+  delete: (key) => void values.delete(checked(key)),
   apply(writes) {
     for (const { key, value } of writes) {
-      if (value === undefined) values.delete(key);
-      else values.set(key, copy(value));
+      if (value === undefined) state.delete(key);
+      else state.put(key, value);
     }
   },
   scan({ prefix, after, limit }) {
@@ -54,5 +55,11 @@ const sorted = () => [...values].sort(([a], [b]) => compare(a, b));
 
 /** By the bytes of UTF-8, as the host orders keys; JavaScript itself compares UTF-16. */
 const compare = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+function checked(key) {
+  const bytes = Buffer.byteLength(key);
+  if (bytes < 1 || bytes > KEY_BYTES_MAX) throw new Error(`a key has ${bytes} bytes; a key has 1 to ${KEY_BYTES_MAX}`);
+  return key;
+}
 
 const copy = (value) => (value.tag === "bytes" ? { tag: "bytes", val: value.val.slice() } : value);

@@ -6,6 +6,7 @@ from collections import defaultdict
 from tidemill import Batch, Event, Halt, Reject, processor, state
 
 MOST = 2**53 - 1  # what every reader of JSON keeps exactly
+NUMBER = re.compile("[+-]?[0-9]+")
 
 
 @processor
@@ -22,21 +23,20 @@ def process(batch: Batch) -> None:
 def payment(event: Event) -> tuple[str, int]:
     """The user and the amount of an event."""
     try:
-        match event.json():
-            case {"user": str(user), "amount": int(amount)} if not isinstance(amount, bool):
-                if abs(amount) <= MOST:
-                    return user, amount
-                raise ValueError(f"the amount {amount} is beyond 2^53-1")
-            case _:
-                raise ValueError("it has no `user` that is text or no `amount` that is a whole number")
+        fields = event.json()
     except ValueError as error:
         raise Reject(f"not a payment: {error}") from None
+    match fields:
+        case {"user": str(user), "amount": int(amount)} if abs(amount) <= MOST and not isinstance(amount, bool):
+            return user, amount
+        case _:
+            raise Reject("not a payment: it needs a text `user` and a whole number `amount` of at most 2^53-1")
 
 
 def number(key: str, value: str | bytes | None) -> int:
     """The total that the state has."""
     if value is None:
         return 0
-    if isinstance(value, str) and re.fullmatch("[+-]?[0-9]+", value):
+    if isinstance(value, str) and NUMBER.fullmatch(value):
         return int(value)
     raise Halt(f"the state of `{key}` is not a number")

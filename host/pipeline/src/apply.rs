@@ -5,15 +5,14 @@
 //! becomes smaller until an event stands alone: only then is it the culprit. If all pieces pass, nothing was
 //! poison; it was the whole that cost too much.
 
-use std::{collections::HashMap, future::poll_fn, ops::Range, sync::Arc, task::Poll};
+use std::{future::poll_fn, ops::Range, sync::Arc, task::Poll};
 
 use crate::{
     Batch, BatchBounds, Call, Cost, Digest, EventRef, Failure, FailureKind, LastError, Overlay, ParkedEvent, ParkedId,
-    Processed, Processor, Refusal, RejectPolicy, Rejection, RejectionCause, Resolution, Span, Stage,
+    PartitionKey, Processed, Processor, ProcessorName, ReadFrom, Refusal, RejectPolicy, Rejected, Rejection,
+    RejectionCause, Resolution, Span, Stage, aside::Aside,
 };
 
-/// Events of a span that are named when they are left out; the others are only counted.
-const SKIPS_NAMED: u64 = 100;
 /// Events that are put aside without a call before other tasks get their turn.
 const FAULTS_AT_ONCE: usize = 256;
 
@@ -27,50 +26,9 @@ pub(crate) struct Applied {
     pub(crate) computed: bool,
 }
 
-/// The events that the policy put aside or left out.
-#[derive(Debug, Default)]
-pub(crate) struct Aside {
-    pub(crate) parked: Vec<ParkedEvent>,
-    /// Where each payload of the span stands in `parked`.
-    places: HashMap<Digest, usize>,
-    pub(crate) skipped: u64,
-}
-
 impl Applied {
     fn new(overlay: Overlay) -> Self {
         Self { overlay, aside: Aside::default(), cost: Cost::default(), computed: false }
-    }
-}
-
-impl Aside {
-    fn park(&mut self, event: ParkedEvent) {
-        let place = *self.places.entry(event.id.payload).or_insert(self.parked.len());
-        match self.parked.get_mut(place) {
-            Some(known) => known.copies += 1,
-            None => self.parked.push(event),
-        }
-    }
-
-    fn skip(&mut self, event: &ParkedEvent) {
-        self.skipped += 1;
-        if self.skipped <= SKIPS_NAMED {
-            tracing::warn!(payload = %event.id.payload.short(), reason = %event.reason, "an event was left out");
-        }
-    }
-
-    fn report(&self) {
-        if self.skipped > SKIPS_NAMED {
-            tracing::warn!(
-                events = self.skipped,
-                named = SKIPS_NAMED,
-                "more events of one span were left out than are named"
-            );
-        }
-    }
-
-    /// How many events were put aside.
-    pub(crate) fn parked_events(&self) -> u64 {
-        self.parked.iter().map(|parked| u64::from(parked.copies)).sum()
     }
 }
 
@@ -79,10 +37,10 @@ impl Aside {
 pub(crate) enum Unapplied {
     /// Try again with the batch's first spans only.
     Smaller { spans: usize },
-    /// The wall clock was met.
-    Overtime(Failure),
-    /// Something else: see the failure. With the event that it was about, if it was about one.
-    Failed(Failure, Option<Box<LastError>>),
+    /// An event was rejected, and the policy stops at it.
+    Rejected(Box<Rejected>),
+    /// Something else, and no event is to blame for it.
+    Refused(Refusal),
 }
 
 /// What happens to the events that are rejected.
@@ -90,6 +48,8 @@ pub(crate) enum Unapplied {
 pub(crate) struct Policy<'a> {
     pub(crate) on_reject: RejectPolicy,
     pub(crate) resolutions: &'a [Resolution],
+    /// Whether each event that is set aside is kept by its place, for somebody who looks.
+    pub(crate) named: bool,
 }
 
 impl Policy<'_> {
@@ -111,7 +71,7 @@ pub(crate) async fn apply<P: Processor>(
     match batch.spans() {
         _ if batch.is_empty() => Ok(Applied::new(overlay)),
         [_] => {
-            let aside = Aside::default();
+            let aside = Aside::new(policy.named);
             Pieces { processor, batch, bounds, policy, fresh, aside, cost: Cost::default(), computed: false }
                 .run(overlay)
                 .await
@@ -142,7 +102,7 @@ async fn whole<P: Processor>(
         Err(Refusal::Rejected(rejection)) => {
             Err(smaller(rejection.index.map_or(sizes.len() / 2, |index| spans_before(sizes, index))))
         }
-        Err(refusal) => Err(refused(refusal)),
+        Err(refusal) => Err(Unapplied::Refused(refusal)),
     }
 }
 
@@ -227,18 +187,19 @@ impl<P: Processor> Pieces<'_, P> {
                 Ok((overlay.ok_or_else(lost)?, Ok(())))
             }
             Err(Refusal::Rejected(rejection)) => Ok((overlay.ok_or_else(lost)?, Err(rejection))),
-            Err(refusal) => Err(refused(refusal)),
+            Err(refusal) => Err(Unapplied::Refused(refusal)),
         }
     }
 
     /// Does with an event that was rejected alone what the policy says.
     fn set_aside(&mut self, index: usize, rejection: Rejection) -> Result<(), Unapplied> {
         let event = self.batch.range(index..index + 1).next().expect("the index is within the batch");
-        let parked = self.parked(&event, rejection);
-        match self.policy.of(&parked.id) {
-            RejectPolicy::Halt => return Err(halted(parked, index)),
-            RejectPolicy::Skip => self.aside.skip(&parked),
-            RejectPolicy::Park => self.aside.park(parked),
+        let event = self.parked(&event, rejection);
+        let policy = self.policy.of(&event.id);
+        let rejected = Rejected { index, event, policy };
+        match policy {
+            RejectPolicy::Halt => return Err(Unapplied::Rejected(Box::new(rejected))),
+            RejectPolicy::Skip | RejectPolicy::Park => self.aside.take(rejected),
         }
         Ok(())
     }
@@ -262,17 +223,43 @@ impl<P: Processor> Pieces<'_, P> {
     }
 }
 
-fn halted(parked: ParkedEvent, index: usize) -> Unapplied {
-    let cause = format!("event {} after {}: {}: {}", index + 1, parked.id.span_from, parked.cause, parked.reason);
-    let failure = Failure::new(FailureKind::Rejected, Stage::Process, cause).hint(
-        "give the processor a component that can apply it and `tidemill resume` it, or settle this event with `tidemill resume --park` or `--skip`",
-    );
-    let error = LastError { event: Some(parked.id), backtrace: parked.backtrace, ..LastError::of(&failure) };
-    Unapplied::Failed(failure, Some(Box::new(error)))
+/// The failure that a partition stops with at an event, and what is kept of it.
+pub(crate) fn halted(processor: &ProcessorName, rejected: Rejected) -> (Failure, LastError) {
+    let Rejected { index, event, .. } = rejected;
+    let cause = format!("event {} after {}: {}: {}", index + 1, event.id.span_from, event.cause, event.reason);
+    let failure = Failure::new(FailureKind::Rejected, Stage::Process, cause).hint(format!(
+        "give the processor a component that can apply it and `tidemill resume` it, or settle this event with `tidemill resume --park` or `--skip`; see it fail alone with `{}`",
+        reproduce(processor, &event.id)
+    ));
+    let error = LastError { event: Some(event.id), backtrace: event.backtrace, ..LastError::of(&failure) };
+    (failure, error)
 }
 
-fn refused(refusal: Refusal) -> Unapplied {
-    let failure = match refusal {
+/// The command that gives an event to its component alone, over the state as it is, and commits nothing.
+#[must_use]
+pub fn reproduce(processor: &ProcessorName, event: &ParkedId) -> String {
+    let PartitionKey { feed, partition } = &event.key;
+    let from = match &event.span_from {
+        ReadFrom::First => "first".to_owned(),
+        ReadFrom::Last => "last".to_owned(),
+        ReadFrom::After(cursor) => quoted(cursor.as_str()),
+    };
+    format!(
+        "tidemill replay {processor} --feed {feed} --partition {} --from {from} --payload {} --state current",
+        quoted(partition.as_str()),
+        event.payload.short()
+    )
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@%+=,".contains(&byte);
+    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// The failure of a call that no event is to blame for.
+pub(crate) fn refused(refusal: Refusal) -> Failure {
+    match refusal {
         Refusal::Retry { after, reason } => {
             Failure::unavailable(Stage::Process, format!("the component asks to be called again: {reason}"))
                 .after(Some(after))
@@ -283,17 +270,16 @@ fn refused(refusal: Refusal) -> Unapplied {
         }
         Refusal::Overtime { limit } => {
             let cause = format!("a call took longer than its {limit:?} (limits.call-time)");
-            return Unapplied::Overtime(Failure::unavailable(Stage::Process, cause));
+            Failure::unavailable(Stage::Process, cause)
         }
         Refusal::Host(failure) => failure,
-        // Callers look for rejections themselves.
+        // Those who apply a batch look for rejections themselves.
         Refusal::Rejected(rejection) => Failure::new(FailureKind::Rejected, Stage::Process, rejection.reason),
-    };
-    Unapplied::Failed(failure, None)
+    }
 }
 
 fn lost() -> Unapplied {
-    Unapplied::Failed(Failure::unavailable(Stage::Process, "a call of the component was lost"), None)
+    Unapplied::Refused(Refusal::Host(Failure::unavailable(Stage::Process, "a call of the component was lost")))
 }
 
 /// Gives the other tasks of this thread a turn.

@@ -148,8 +148,12 @@ impl Overlay {
         if self.settled.is_empty() {
             self.settled = std::mem::take(&mut self.current);
         } else {
-            self.settled.append(&mut self.current);
-            self.bytes = self.settled.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Value::len)).sum();
+            for (key, value) in std::mem::take(&mut self.current) {
+                let key_bytes = key.len();
+                if let Some(before) = self.settled.insert(key, value) {
+                    self.bytes -= key_bytes + before.as_ref().map_or(0, Value::len);
+                }
+            }
         }
         self.bytes_settled = self.bytes;
     }

@@ -12,9 +12,9 @@ use tokio::{
 
 use crate::{
     Backoff, Batch, BatchBounds, Checkpoint, Commit, Digest, Durability, Failure, FailureKind, Fetched, Fetcher, Lane,
-    LastError, Monitor, Overlay, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status,
-    Step, Store, WriteBounds,
-    apply::{Applied, Policy, Unapplied, apply},
+    LastError, Monitor, Overlay, PartitionKey, Processor, ProcessorName, ReadFrom, Refusal, RejectPolicy, RetryPolicy,
+    Source, Stage, Status, Step, Store, WriteBounds,
+    apply::{Applied, Policy, Unapplied, apply, halted, refused},
     commit::NewPartition,
     intake::{Intake, Next},
     lane::Seat,
@@ -341,15 +341,17 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let mut seat = in_turn(self.lane, self.orders).await?;
         let guard = seat.guard(self.store).await?;
         let overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes);
-        let policy = Policy { on_reject: self.settings.on_reject, resolutions: &self.checkpoint.resolutions };
+        let policy =
+            Policy { on_reject: self.settings.on_reject, resolutions: &self.checkpoint.resolutions, named: false };
         let fresh = self.overtimes.is_some();
         self.known.component = Some(seat.processor.code().component);
         tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
         let applied = match apply(&mut seat.processor, &batch, overlay, self.settings.batch, policy, fresh).await {
             Ok(applied) => applied,
             Err(unapplied) => {
+                let processor = seat.claim().processor.name.clone();
                 drop(seat);
-                return self.unapplied(unapplied, batch, intake);
+                return self.unapplied(&processor, unapplied, batch, intake);
             }
         };
 
@@ -458,14 +460,21 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
     }
 
     /// Does what a batch that was not applied asks for.
-    fn unapplied(&mut self, unapplied: Unapplied, batch: Arc<Batch>, intake: &mut Intake) -> Result<(), Turn> {
+    fn unapplied(
+        &mut self,
+        processor: &ProcessorName,
+        unapplied: Unapplied,
+        batch: Arc<Batch>,
+        intake: &mut Intake,
+    ) -> Result<(), Turn> {
         match unapplied {
             Unapplied::Smaller { spans } => {
                 *self.spans_max = spans;
                 intake.give_back(batch);
                 Ok(())
             }
-            Unapplied::Overtime(failure) => {
+            Unapplied::Refused(refusal @ Refusal::Overtime { .. }) => {
+                let failure = refused(refusal);
                 let place = batch.from().clone();
                 let count = match self.overtimes.take() {
                     Some((known, count)) if known == place => count + 1,
@@ -481,7 +490,11 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
                 let stalled = Failure::new(FailureKind::Stalled, Stage::Process, cause);
                 Err(stalled.hint("raise limits.call-time or lower batch-events, then `tidemill resume`").into())
             }
-            Unapplied::Failed(failure, error) => Err(Turn::Failed(failure, error)),
+            Unapplied::Refused(refusal) => Err(refused(refusal).into()),
+            Unapplied::Rejected(rejected) => {
+                let (failure, error) = halted(processor, *rejected);
+                Err(Turn::Failed(failure, Some(Box::new(error))))
+            }
         }
     }
 }

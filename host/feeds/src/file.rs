@@ -5,7 +5,7 @@
 //! of lines, or at the first line's end past a multiple of [`BLOCK_BYTES`], so that its places depend on the file
 //! and on where reading began, not on how the bytes came.
 
-use std::{io, path::Path};
+use std::{io, ops::Range, path::Path};
 
 use bytes::{Bytes, BytesMut};
 use tidemill_pipeline::{Ask, Cursor, Event, Failure, FeedName, PageEnd, ReadFrom, SinkClosed, Span, SpanSink, Stage};
@@ -20,6 +20,13 @@ use crate::{Bounds, json, page};
 const BLOCK_BYTES: u64 = 64 * 1024;
 /// How much is read at once.
 const READ_BYTES: usize = 256 * 1024;
+
+/// The event that a line of a file is; its payload lies at `place` of the span that it will belong to.
+#[must_use]
+pub fn line_event(place: Range<u32>, payload: &[u8]) -> Event {
+    let depth = json::skip(payload, 0).map_or(0, |skipped| skipped.depth);
+    page::event(place, depth, None, payload)
+}
 
 /// Why a page of a file ended early.
 enum Stop {
@@ -234,8 +241,7 @@ impl Reader<'_> {
         let start = self.line_start + json::white(line, 0);
         let place =
             |at: usize| u32::try_from(at).expect("a span is shorter than a block and a line, which has a bound");
-        let depth = json::skip(payload, 0).map_or(0, |skipped| skipped.depth);
-        self.events.push(page::event(place(start)..place(start + payload.len()), depth, None, payload));
+        self.events.push(line_event(place(start)..place(start + payload.len()), payload));
         Ok(())
     }
 

@@ -29,6 +29,7 @@ mod json;
 
 pub use discovery::{Discovery, NoDiscovery, parse_discovery};
 pub use feed::Feed;
+pub use file::line_event;
 pub use line::LineForm;
 pub use page::{Page, PageBounds, PageError, PageProblem};
 pub use settings::{Address, Bounds, Credential, FeedError, FeedSettings, Protocol};

@@ -7,6 +7,7 @@ mod feed;
 mod parked;
 mod run;
 mod state;
+mod test;
 mod words;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use run::{
     BackupArgs, CompileChildArgs, DemoArgs, InspectArgs, LogArgs, LogFormat, RestoreArgs, RunArgs, StatusArgs,
 };
 pub use state::{StateCommand, StateGetArgs, StatePartition, StateScanArgs};
+pub use test::TestArgs;
 
 /// Runs event processors hosted in WebAssembly: pulls feeds, calls components, and commits state and cursor together.
 #[derive(Debug, Parser)]
@@ -71,6 +73,8 @@ pub enum Command {
     /// there and equal are left alone, so a build may call it each time.
     #[command(subcommand)]
     Bindings(BindingsCommand),
+    /// Run cases through the real engine: events, and what must come of them.
+    Test(TestArgs),
     /// Print where each processor stands.
     Status(StatusArgs),
     /// Read a processor's state.
@@ -168,6 +172,8 @@ mod tests {
             "tidemill bindings go internal/bindings --package example.com/totals/internal/bindings",
             "tidemill bindings wit wit",
             "tidemill status --json",
+            "tidemill test cases --processor totals --filter large --junit report.xml",
+            "tidemill test cases more/one.toml --component totals.wasm --update --json",
             "tidemill state get totals total/ada",
             "tidemill state scan totals --prefix total/ --json --feed orders --partition 0",
             "tidemill feed serve events.ndjson --partitions 3 --key user --listen 127.0.0.1:0",

@@ -14,6 +14,7 @@ mod run;
 mod state;
 mod status;
 mod tail;
+mod test;
 
 use std::future::Future;
 
@@ -38,6 +39,7 @@ pub fn execute(args: Args, progress: &Progress) -> anyhow::Result<Exit> {
         Command::Demo(args) => block_on(demo::execute(args, progress)),
         Command::Inspect(args) => inspect::execute(&args),
         Command::Bindings(command) => bindings::execute(&command),
+        Command::Test(args) => test::execute(&args, &config),
         Command::Status(args) => status::execute(&args, &config),
         Command::State(command) => state::execute(command, &config),
         Command::Feed(FeedCommand::Tail(args)) => block_on(tail::execute(args, &config)),

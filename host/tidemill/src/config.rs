@@ -1,6 +1,7 @@
 //! The configuration: what `tidemill.toml` says, checked and resolved.
 
 mod bounds;
+mod case;
 mod feed;
 mod kinds;
 mod names;
@@ -23,6 +24,7 @@ use tidemill_pipeline::{FeedName, ProcessorName};
 use toml::{Spanned, de::DeTable};
 
 pub use bounds::FeedBounds;
+pub use case::{CaseEvents, CaseFile, ExpectedFailure, FailedAs, GivenLimits};
 pub use feed::{FeedConfig, FeedUrl, Protocol, RequestHeaders};
 pub use kinds::SecretSource;
 pub use names::{feed_name, processor_name};
@@ -87,22 +89,29 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let problems = Problems::default();
-        let (document, syntax) = DeTable::parse_recoverable(text);
-        for error in &syntax {
-            problems.add(error.span().unwrap_or(0..0), format!("this is not TOML: {}", error.message()), None);
-        }
-        let directory = path.parent().unwrap_or(Path::new(""));
-        // A table that was cut short by a syntax error would only be blamed for what it lacks.
-        let config = syntax.is_empty().then(|| read(&document, Reading { directory, problems: &problems }));
-        match (problems.locate(path, text), config) {
-            (None, Some(config)) => Ok(config),
-            (Some(error), _) => Err(error),
-            (None, None) => Err(ConfigError::unreadable(
-                path,
-                "it cannot be understood".to_owned(),
-                "this is a bug: please report it",
-            )),
+        parse(path, text, read)
+    }
+}
+
+/// Reads a TOML text as if it stood at `path`, and gathers everything that is wrong with it.
+fn parse<T>(
+    path: &Path,
+    text: &str,
+    read: impl for<'a> FnOnce(&'a Spanned<DeTable<'a>>, Reading<'a>) -> T,
+) -> Result<T, ConfigError> {
+    let problems = Problems::default();
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        problems.add(error.span().unwrap_or(0..0), format!("this is not TOML: {}", error.message()), None);
+    }
+    let directory = path.parent().unwrap_or(Path::new(""));
+    // A table that was cut short by a syntax error would only be blamed for what it lacks.
+    let config = syntax.is_empty().then(|| read(&document, Reading { directory, problems: &problems }));
+    match (problems.locate(path, text), config) {
+        (None, Some(config)) => Ok(config),
+        (Some(error), _) => Err(error),
+        (None, None) => {
+            Err(ConfigError::unreadable(path, "it cannot be understood".to_owned(), "this is a bug: please report it"))
         }
     }
 }

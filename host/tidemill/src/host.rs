@@ -33,7 +33,7 @@ use tokio::{
 
 pub(crate) use self::{
     alone::execute as execute_alone,
-    wiring::{Engine, Feed, Reader, Wiring, engine_settings, limits, open_feed},
+    wiring::{Engine, Feed, Reader, Wiring, engine_settings, granted, limits, log_level, open_feed},
 };
 use self::{
     components::Components,

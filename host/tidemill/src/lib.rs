@@ -7,6 +7,7 @@
 //!                                      └──▶ output  (tables, JSON, progress), logging, exit
 //! ```
 
+pub mod cases;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -15,8 +15,7 @@ use tracing::Level;
 
 use super::{
     ComponentConfig, ConfigError, Limits, feed_name,
-    kinds::{Choice, Count, File, Kind as _},
-    problem::Problems,
+    kinds::{Choice, Count, File, Kind},
     processor::{LOG_LEVELS, POLICIES},
     section::{Reading, Section},
 };
@@ -254,7 +253,11 @@ fn event(mut section: Section<'_>, reading: Reading<'_>) -> Vec<(Value, Metadata
         decoded
     });
     if section.given("data").is_some() == section.given("data-base64").is_some() {
-        section.problem(section.place_of(""), "an event has one payload", "give `data = \"…\"` or `data-base64 = \"…\"`");
+        section.problem(
+            section.place_of(""),
+            "an event has one payload",
+            "give `data = \"…\"` or `data-base64 = \"…\"`",
+        );
     }
     section.finish();
     let metadata = Metadata { headers, id, kind, key, occurred_at_us };
@@ -275,8 +278,7 @@ fn headers(value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Vec<(Box<str>,
             _ => None,
         }
     };
-    let pairs: Option<Vec<_>> =
-        value.get_ref().as_array().and_then(|pairs| pairs.iter().map(pair).collect());
+    let pairs: Option<Vec<_>> = value.get_ref().as_array().and_then(|pairs| pairs.iter().map(pair).collect());
     pairs.unwrap_or_else(|| {
         let hint = "write `headers = [[\"name\", \"value\"]]`".to_owned();
         reading.problems.add(value.span(), "`headers` must be a list of pairs of texts", hint);
@@ -345,11 +347,15 @@ fn failures(file: &mut Section<'_>, _: Reading<'_>) -> Vec<ExpectedFailure> {
 /// Text.
 struct Text;
 
-impl super::kinds::Kind for Text {
+impl Kind for Text {
     type Out = String;
 
     fn expects(&self) -> String {
         "text".to_owned()
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        serde_json::json!({ "type": "string" })
     }
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<String> {

@@ -1,6 +1,9 @@
 //! A processor's settings.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tidemill_pipeline::{BatchBounds, Durability, FeedName, Instances, RejectPolicy, WriteBounds};
 use toml::Spanned;
@@ -8,7 +11,8 @@ use tracing::Level;
 
 use super::{
     kinds::{Choice, Count, File, Size, Time, Words},
-    section::Section,
+    problem::Problems,
+    section::{Reading, Section},
     values::ComponentConfig,
 };
 
@@ -76,6 +80,18 @@ pub struct Limits {
     pub component_bytes_max: usize,
 }
 
+/// The words for what happens to an event that is rejected.
+pub(super) const POLICIES: &[(&str, RejectPolicy)] =
+    &[("halt", RejectPolicy::Halt), ("park", RejectPolicy::Park), ("skip", RejectPolicy::Skip)];
+/// The words for the levels of log lines.
+pub(super) const LOG_LEVELS: &[(&str, Level)] = &[
+    ("trace", Level::TRACE),
+    ("debug", Level::DEBUG),
+    ("info", Level::INFO),
+    ("warn", Level::WARN),
+    ("error", Level::ERROR),
+];
+
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
@@ -91,7 +107,7 @@ impl ProcessorConfig {
         let start = section.setting("start", &Choice(&[("first", Start::First), ("last", Start::Last)]), "\"first\"", "Where to begin at the first start: `first` reads the whole feed, `last` from about now. Later starts go on from the cursor.");
         let on_reject = section.setting(
             "on-reject",
-            &Choice(&[("halt", RejectPolicy::Halt), ("park", RejectPolicy::Park), ("skip", RejectPolicy::Skip)]),
+            &Choice(POLICIES),
             "\"halt\"",
             "What happens to an event that the component cannot apply: stop the partition, put the event aside, or leave it out.",
         );
@@ -113,7 +129,7 @@ impl ProcessorConfig {
             section.setting("batch-bytes", &Size(KIB..=256 * MIB), "\"1MiB\"", "The most bytes of events in one call.");
         let log_level = section.setting(
             "log-level",
-            &Choice(&[("trace", Level::TRACE), ("debug", Level::DEBUG), ("info", Level::INFO), ("warn", Level::WARN), ("error", Level::ERROR)]),
+            &Choice(LOG_LEVELS),
             "\"info\"",
             "The least level of the component's own log lines that are kept. It may ask, so this is part of its configuration, unlike `--log-level`.",
         );
@@ -174,5 +190,13 @@ impl Limits {
         let writes =
             WriteBounds { rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX), bytes_max, key_bytes_max };
         Self { memory_bytes_max, call_time, fuel_per_call, fuel_per_event, fuel_per_byte, writes, component_bytes_max }
+    }
+}
+
+impl Default for Limits {
+    /// What is written in no file.
+    fn default() -> Self {
+        let problems = Problems::default();
+        Self::read(&mut Section::absent(String::new(), 0..0, Reading { directory: Path::new(""), problems: &problems }))
     }
 }

@@ -140,6 +140,25 @@ impl<'a> Section<'a> {
         table.iter().collect()
     }
 
+    /// A list of tables within this one, each with settings of its own; `heading` is how one is written.
+    pub(super) fn tables(&mut self, name: &'static str, heading: &str) -> Vec<Section<'a>> {
+        let path = self.path_of(name);
+        self.known(name);
+        let Some((_, value)) = self.entry(name) else { return Vec::new() };
+        let Some(list) = value.get_ref().as_array() else {
+            let message = format!("`{path}` must be a list of tables, not {}", reference::found(value.get_ref()));
+            self.reading.problems.add(value.span(), message, format!("write each under a heading `{heading}`"));
+            return Vec::new();
+        };
+        list.iter().filter_map(|value| Section::of(path.clone(), value, self.reading)).collect()
+    }
+
+    /// A value within this one that is read by whoever asks.
+    pub(super) fn value(&mut self, name: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known(name);
+        self.entry(name).map(|(_, value)| value)
+    }
+
     /// Where a setting stands, if somebody wrote it.
     pub(super) fn given(&self, name: &str) -> Option<Range<usize>> {
         self.entry(name).map(|(key, _)| key.span())
@@ -157,7 +176,7 @@ impl<'a> Section<'a> {
 
     /// Where it stands in the file, as a heading.
     pub(super) fn title(&self) -> String {
-        if self.path.is_empty() { "the configuration".to_owned() } else { format!("[{}]", self.path) }
+        if self.path.is_empty() { "the file".to_owned() } else { format!("[{}]", self.path) }
     }
 
     /// Reports every name that was not declared, and gives the declarations.

@@ -12,7 +12,7 @@ use tidemill_pipeline::{
 use tidemill_store::{DataLock, Options, Owner, RequestKind, Requests};
 
 use super::{HostOptions, make_data_directory};
-use crate::config::{FeedConfig, FeedUrl, ProcessorConfig, Protocol, SecretSource};
+use crate::config::{FeedConfig, FeedUrl, Limits, ProcessorConfig, Protocol, SecretSource};
 
 pub(crate) type Store = tidemill_store::Sqlite;
 pub(crate) type Reader = tidemill_store::Reader;
@@ -119,20 +119,25 @@ pub(crate) fn engine_settings(
     Ok(EngineSettings { cache_dir: cache_dir.to_owned(), threads, compiler, hashes, tick: TICK })
 }
 
-/// What a component may use.
+/// What the component of a processor may use.
 pub(crate) fn limits(config: &ProcessorConfig) -> tidemill_engine::Limits {
+    granted(&config.limits)
+}
+
+/// What a component may use.
+pub(crate) fn granted(limits: &Limits) -> tidemill_engine::Limits {
     tidemill_engine::Limits {
-        memory_bytes_max: config.limits.memory_bytes_max,
-        call_time_max: config.limits.call_time,
-        fuel_base: config.limits.fuel_per_call,
-        fuel_per_event: config.limits.fuel_per_event,
-        fuel_per_byte: config.limits.fuel_per_byte,
-        component_bytes_max: config.limits.component_bytes_max,
+        memory_bytes_max: limits.memory_bytes_max,
+        call_time_max: limits.call_time,
+        fuel_base: limits.fuel_per_call,
+        fuel_per_event: limits.fuel_per_event,
+        fuel_per_byte: limits.fuel_per_byte,
+        component_bytes_max: limits.component_bytes_max,
         ..tidemill_engine::Limits::default()
     }
 }
 
-fn log_level(level: tracing::Level) -> LogLevel {
+pub(crate) fn log_level(level: tracing::Level) -> LogLevel {
     match level {
         tracing::Level::TRACE => LogLevel::Trace,
         tracing::Level::DEBUG => LogLevel::Debug,

@@ -1,0 +1,123 @@
+//! The workbench: an engine on which components are tried, with a cache of compiled code and without a database.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tidemill_engine::{CodeHashes, Compiler, Component, ComponentProcessor, Engine, EngineSettings, ProcessorSettings};
+use tidemill_pipeline::{Digest, ProcessorName, Rehearsal, RehearsedState};
+use tokio::runtime::Runtime;
+
+use super::{Case, CaseDefaults, CaseOutcome};
+use crate::{
+    config::Limits,
+    host::{engine_settings, granted, log_level},
+};
+
+/// How finely the wall time of calls is measured.
+const TICK: Duration = Duration::from_millis(10);
+
+/// An engine, and a thread that waits for it.
+#[derive(Debug)]
+pub struct Workbench {
+    engine: Engine,
+    runtime: Runtime,
+}
+
+impl Workbench {
+    /// The workbench of the user who runs this program: what was compiled once is found again.
+    ///
+    /// # Errors
+    /// When there is no place for compiled code, or no engine on this machine.
+    pub fn of_the_user() -> anyhow::Result<Self> {
+        let directory = cache_directory();
+        let hashes = Arc::new(Hashes(directory.join("hashes")));
+        Self::new(engine_settings(&directory.join("code"), 1, hashes)?)
+    }
+
+    /// A workbench with its compiled code in a directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When the directory cannot be had, or there is no engine on this machine.
+    pub fn open(directory: &Path, compiler: Compiler) -> anyhow::Result<Self> {
+        let hashes = Arc::new(Hashes(directory.join("hashes")));
+        let cache_dir = directory.join("code");
+        Self::new(EngineSettings { cache_dir, threads: 1, compiler, hashes, tick: TICK })
+    }
+
+    fn new(settings: EngineSettings) -> anyhow::Result<Self> {
+        let engine = Engine::new(settings)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().context("the runtime does not start")?;
+        Ok(Self { engine, runtime })
+    }
+
+    /// Loads a component from the bytes of its file.
+    ///
+    /// # Errors
+    /// When it does not load: all that is missing or not granted, by name.
+    pub fn load(&self, file: &[u8], limits: &Limits) -> anyhow::Result<Component> {
+        Ok(self.engine.load(file, &granted(limits))?)
+    }
+
+    /// Runs a case. Not from within an asynchronous task: it blocks.
+    ///
+    /// # Errors
+    /// Only when the host cannot do its part: what goes wrong in the component belongs to the outcome.
+    pub fn run(&self, case: &Case, component: &Component, defaults: &CaseDefaults) -> anyhow::Result<CaseOutcome> {
+        let processor = self.processor(case, component, defaults);
+        let state = RehearsedState::of(case.file.before.clone());
+        let mut rehearsal = Rehearsal::new(processor, state, case.settings(defaults));
+        let mut outcome = CaseOutcome::default();
+        self.runtime.block_on(rehearsal.run(&case.file.key, case.spans.clone(), |batch| outcome.add(batch)))?;
+        outcome.after = rehearsal.state().entries()?;
+        Ok(outcome)
+    }
+
+    fn processor(&self, case: &Case, component: &Component, defaults: &CaseDefaults) -> ComponentProcessor {
+        let mut config = defaults.config.clone();
+        config.extend(case.file.config.entries().clone());
+        let settings = ProcessorSettings {
+            name: ProcessorName::new("test"),
+            config: config.into_iter().collect(),
+            config_digest: Digest::of(b""),
+            limits: granted(&case.limits(defaults)),
+            instances: case.file.instances.unwrap_or(defaults.instances),
+            log_level: log_level(case.file.log_level.unwrap_or(defaults.log_level)),
+        };
+        self.engine.processor(component, settings)
+    }
+}
+
+/// Where a user's programs keep what they can make again (XDG); without a home, the directory of temporary files.
+fn cache_directory() -> PathBuf {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || absolute("HOME").map(|home| home.join(".cache"));
+    match absolute("XDG_CACHE_HOME").or_else(home) {
+        Some(cache) => cache.join("tidemill"),
+        None => std::env::temp_dir().join(format!("tidemill-{}", rustix::process::getuid().as_raw())),
+    }
+}
+
+/// The hashes of compiled code, a file each in a directory of their own.
+struct Hashes(PathBuf);
+
+impl CodeHashes for Hashes {
+    fn get(&self, name: &str) -> Option<Digest> {
+        fs::read_to_string(self.0.join(name)).ok()?.trim().parse().ok()
+    }
+
+    fn set(&self, name: &str, hash: Digest) {
+        let kept = fs::create_dir_all(&self.0).and_then(|()| {
+            let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
+            std::io::Write::write_all(&mut file, hash.to_string().as_bytes())?;
+            file.persist(self.0.join(name)).map_err(|error| error.error)
+        });
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the hash of compiled code cannot be kept; it will be compiled again");
+        }
+    }
+}

@@ -16,10 +16,15 @@ pub(crate) fn run() -> Result<()> {
     stages.finish()
 }
 
-/// The host and the Rust guests are formatted.
+/// What guests are made of in Rust: the SDK and the examples, each a workspace.
+pub(crate) const GUESTS: [&str; 2] = ["sdk/rust", "guest-examples/rust"];
+
+/// The host, the Rust SDK and the Rust guests are formatted.
 pub(crate) fn formatting() -> Result<()> {
     cmd!(cargo(), "fmt", "--all", "--check").dir(root()).run()?;
-    cmd!(cargo(), "fmt", "--all", "--check").dir(root().join("guest-examples/rust")).run()?;
+    for workspace in GUESTS {
+        cmd!(cargo(), "fmt", "--all", "--check").dir(root().join(workspace)).run()?;
+    }
     Ok(())
 }
 
@@ -30,12 +35,16 @@ pub(crate) fn clippy() -> Result<()> {
     Ok(())
 }
 
-/// The Rust guests, checked for this machine: clippy belongs to a compiler that may lack the wasm target.
+/// The Rust SDK and guests, checked for this machine: clippy belongs to a compiler that may lack the wasm target.
 pub(crate) fn clippy_of_guests() -> Result<()> {
     let scratch = target().join("guests-build/clippy");
-    cmd!(cargo(), "clippy", "--workspace", "--locked", "--quiet", "--target-dir", scratch, "--", "-D", "warnings")
-        .dir(root().join("guest-examples/rust"))
-        .run()?;
+    let all = ["--workspace", "--all-targets", "--locked", "--quiet"];
+    for workspace in GUESTS {
+        cmd(cargo(), ["clippy"].iter().chain(&all).chain(&["--", "-D", "warnings"]))
+            .dir(root().join(workspace))
+            .env("CARGO_TARGET_DIR", &scratch)
+            .run()?;
+    }
     Ok(())
 }
 
@@ -43,6 +52,11 @@ pub(crate) fn clippy_of_guests() -> Result<()> {
 pub(crate) fn documentation() -> Result<()> {
     cmd!(cargo(), "doc", "--workspace", "--exclude", "xtask", "--no-deps", "--locked", "--quiet")
         .dir(root())
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?;
+    cmd!(cargo(), "doc", "--no-deps", "--locked", "--quiet")
+        .dir(root().join("sdk/rust"))
+        .env("CARGO_TARGET_DIR", target().join("guests-build/native"))
         .env("RUSTDOCFLAGS", "-D warnings")
         .run()?;
     Ok(())

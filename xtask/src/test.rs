@@ -4,7 +4,7 @@ use anyhow::Result;
 use duct::cmd;
 
 use crate::guests::{self, Language};
-use crate::project::{cargo, root};
+use crate::project::{cargo, root, target};
 use crate::stages::Stages;
 use crate::{deny, interop, lint, tools};
 
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result<()> {
     stages.run("interop environment", interop::prepare);
     stages.run("build", build);
     stages.run("tests", tests);
+    stages.run("tests of the Rust SDK and guests", tests_of_guests);
     stages.run("documentation tests", documentation_tests);
     stages.run("clippy", lint::clippy);
     stages.run("clippy of the guests", lint::clippy_of_guests);
@@ -43,6 +44,17 @@ fn tests() -> Result<()> {
         &["test", "--all-targets", "--no-fail-fast"]
     };
     cmd(cargo(), runner.iter().chain(&PACKAGES)).dir(root()).run()?;
+    Ok(())
+}
+
+/// The Rust SDK and the examples made with it, as their users test them: on this machine, without Wasm.
+fn tests_of_guests() -> Result<()> {
+    for workspace in lint::GUESTS {
+        cmd!(cargo(), "test", "--workspace", "--locked", "--quiet")
+            .dir(root().join(workspace))
+            .env("CARGO_TARGET_DIR", target().join("guests-build/native"))
+            .run()?;
+    }
     Ok(())
 }
 

@@ -51,7 +51,7 @@ fn payload(random: &mut fastrand::Rng) -> String {
     match random.u32(0..100) {
         0 => "nonsense".to_owned(),
         1 => format!(r#"{{"user":"user-{user}","amount":"{user}"}}"#),
-        2 => format!(r#"{{"user":"\u00e6 {user}","amount":{},"note":[1,{{}}]}}"#, i64::MAX),
+        2 => format!(r#"{{"user":"\u00e6 {user}","amount":{},"note":[1,{{}}]}}"#, (1_i64 << 53) - 1),
         _ => format!(r#"{{"user":"user-{user}","amount":{}}}"#, random.i64(-1000..1000)),
     }
 }

@@ -25,13 +25,14 @@ fn totals_adds_up_the_amounts_of_each_user() {
         r#"{"user": "ada", "amount": 4}"#,
     ])
     .unwrap();
-    host.call(&[r#"{"user":"bl\u00e5b\u00e6r","amount":0}"#, r#"{"user":"bob","amount":9223372036854775807}"#])
-        .unwrap();
-    host.call(&[r#"{"user":"bob","amount":9223372036854775807}"#]).unwrap();
+    host.state.insert("total/eve".to_owned(), "18446744073709551615".into());
+    host.call(&[r#"{"user":"bl\u00e5b\u00e6r","amount":0}"#, r#"{"user":"eve","amount":9007199254740991}"#]).unwrap();
+    host.call(&[r#"{"user":"bob","amount":-9007199254740991}"#]).unwrap();
     assert_eq!(host.text("total/ada"), Some("7"));
-    assert_eq!(host.text("total/bob"), Some("18446744073709551609"));
+    assert_eq!(host.text("total/bob"), Some("-9007199254740996"));
+    assert_eq!(host.text("total/eve"), Some("18455751272964292606"));
     assert_eq!(host.text("total/blåbær"), Some("0"));
-    assert_eq!(host.state.len(), 3);
+    assert_eq!(host.state.len(), 4);
 }
 
 #[test]
@@ -43,7 +44,9 @@ fn totals_rejects_a_malformed_event_by_its_place() {
         r#"{"user": "ada", "amount": 1.5}"#,
         r#"{"user": "ada", "amount": "3"}"#,
         r#"{"user": null, "amount": 3}"#,
+        r#"{"user": "ada", "amount": 9007199254740992}"#,
         r#"{"user": "ada", "amount": 9223372036854775808}"#,
+        r#"["ada", 3]"#,
         r#"{"user": "ada", "amount": 3"#,
     ];
     let mut host = rust("totals");

@@ -1,21 +1,21 @@
 //! Joins customers and their orders, whichever come first, into a row per customer: `customer/<id>`.
 
-wit_bindgen::generate!({ path: "../../../wit" });
-
-use exports::tidemill::processor::handler::{Batch, Failure, Guest};
 use serde::{Deserialize, Serialize};
-use tidemill::processor::{state, types::Reject, types::Value};
+use tidemill_sdk::prelude::*;
+
+/// What is known of each customer.
+const CUSTOMERS: Map<str, Json<Row>> = Map::new("customer/");
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Event {
+enum Fact {
     Customer {
         id: String,
         name: String,
     },
     Order {
         customer: String,
-        amount: i64,
+        amount: SafeInteger,
     },
     #[serde(other)]
     Other,
@@ -27,33 +27,24 @@ struct Row {
     spent: i64,
 }
 
+#[derive(Default)]
 struct Join;
 
-impl Guest for Join {
-    fn process(batch: Batch) -> Result<(), Failure> {
-        for (index, event) in (0..).zip(&batch.events) {
-            let reject = |error| Failure::Reject(Reject { index, reason: format!("not an event: {error}") });
-            match parse(&event.data).map_err(reject)? {
-                Event::Customer { id, name } => update(&id, |row| Row { name: Some(name), ..row })?,
-                Event::Order { customer, amount } => update(&customer, |row| Row { spent: row.spent + amount, ..row })?,
-                Event::Other => {}
+impl Processor for Join {
+    fn apply(&mut self, event: Event<'_>) -> Result {
+        match event.json().context("not an event")? {
+            Fact::Customer { id, name } => CUSTOMERS.update(&id, |row| row.name = Some(name)),
+            Fact::Order { customer, amount } => {
+                let mut row = CUSTOMERS.get(&customer)?.unwrap_or_default();
+                row.spent = row.spent.checked_add(amount.get()).context("more is spent than 64 bits hold")?;
+                CUSTOMERS.put(&customer, row)
             }
+            Fact::Other => Ok(()),
         }
-        Ok(())
     }
 }
 
-fn update(customer: &str, change: impl FnOnce(Row) -> Row) -> Result<(), Failure> {
-    let key = format!("customer/{customer}");
-    let broken = |error| Failure::Halt(format!("the row `{key}` cannot be read: {error}"));
-    let row = state::get(&key).map_or_else(|| Ok(Row::default()), |value| parse(&value)).map_err(broken)?;
-    state::put(&key, &Value::Text(serde_json::to_string(&change(row)).expect("a row is plain JSON")));
-    Ok(())
-}
+tidemill_sdk::export!(Join);
 
-fn parse<'a, T: Deserialize<'a>>(value: &'a Value) -> Result<T, String> {
-    let Value::Text(text) = value else { return Err("it is not text".to_owned()) };
-    serde_json::from_str(text).map_err(|error| error.to_string())
-}
-
-export!(Join);
+#[cfg(test)]
+mod tests;

@@ -42,5 +42,5 @@ pub use describe::Description;
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use limits::Limits;
 pub use load::LoadError;
-pub use log_lines::LogLevel;
+pub use log_lines::{Listener, LogLevel};
 pub use processor::{ComponentProcessor, ProcessorSettings};

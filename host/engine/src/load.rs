@@ -15,7 +15,7 @@ use crate::{
     describe::Description,
     engine::Engine,
     limits::Limits,
-    log_lines::LogLevel,
+    log_lines::{Ear, LogLevel},
     processor::Shared,
 };
 
@@ -106,6 +106,7 @@ fn start(component: &Component, limits: &Limits) -> Result<(), LoadError> {
         config: Arc::new([]),
         limits: limits.clone(),
         log_level: LogLevel::Off,
+        ear: Ear::default(),
     };
     let (sender, receiver) = mpsc::sync_channel(1);
     let tried = component.clone();

@@ -1,15 +1,32 @@
-//! Log lines: what a component says, bounded, in the host's own log.
+//! Log lines: what a component says, bounded, in the host's own log or for whoever listens.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::contract::Level;
 
 /// The longest line that is kept, in bytes.
 const LINE_BYTES_MAX: usize = 4 * 1024;
 
+/// Hears what a component says, instead of the host's log.
+pub trait Listener: Send + Sync {
+    /// A line of a call that runs, at most 4 KiB. It is called on the call's thread.
+    fn hear(&self, level: LogLevel, line: &str);
+}
+
+/// Where lines go.
+#[derive(Clone, Default)]
+pub(crate) struct Ear(pub(crate) Option<Arc<dyn Listener>>);
+
+impl fmt::Debug for Ear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "a listener" } else { "the log" })
+    }
+}
+
 /// The lines of one call.
 #[derive(Debug)]
 pub(crate) struct LogLines {
+    ear: Ear,
     processor: String,
     feed: String,
     partition: String,
@@ -37,6 +54,29 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    fn of(level: Level) -> Self {
+        match level {
+            Level::Trace => Self::Trace,
+            Level::Debug => Self::Debug,
+            Level::Info => Self::Info,
+            Level::Warn => Self::Warn,
+            Level::Error => Self::Error,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+            Self::Off => "off",
+        }
+    }
+
     fn level(self) -> Option<Level> {
         match self {
             Self::Trace => Some(Level::Trace),
@@ -50,8 +90,9 @@ impl LogLevel {
 }
 
 impl LogLines {
-    pub(crate) fn new(processor: &str, level_min: LogLevel, lines_max: u32) -> Self {
+    pub(crate) fn new(processor: &str, level_min: LogLevel, lines_max: u32, ear: Ear) -> Self {
         Self {
+            ear,
             processor: processor.to_owned(),
             feed: String::new(),
             partition: String::new(),
@@ -89,6 +130,9 @@ impl LogLines {
     }
 
     fn emit(&self, level: Level, line: &dyn fmt::Display) {
+        if let Some(listener) = &self.ear.0 {
+            return listener.hear(LogLevel::of(level), &line.to_string());
+        }
         let Self { processor, feed, partition, .. } = self;
         macro_rules! emit {
             ($level:ident) => {

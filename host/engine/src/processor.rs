@@ -12,7 +12,7 @@ use crate::{
     call::{self, Live},
     component::Component,
     limits::Limits,
-    log_lines::LogLevel,
+    log_lines::{Ear, Listener, LogLevel},
 };
 
 /// What a processor is, beside its component.
@@ -39,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<[(String, String)]>,
     pub(crate) limits: Limits,
     pub(crate) log_level: LogLevel,
+    pub(crate) ear: Ear,
 }
 
 /// A component, ready to be called. Without a call it holds no thread, and no instance unless instances are reused.
@@ -59,8 +60,22 @@ impl ComponentProcessor {
         let ProcessorSettings { name, mut config, config_digest, limits, instances, log_level } = settings;
         config.sort();
         let code = Code { component: component.digest(), config: config_digest, instances };
-        let shared = Arc::new(Shared { name, config: config.into(), limits, log_level });
+        let shared = Arc::new(Shared { name, config: config.into(), limits, log_level, ear: Ear::default() });
         Self { component, shared, code, kept: None, committed: false, running: None }
+    }
+
+    /// Lets somebody hear what the component says, instead of the host's log.
+    #[must_use]
+    pub fn heard_by(self, listener: Arc<dyn Listener>) -> Self {
+        let Shared { name, config, limits, log_level, ear: _ } = &*self.shared;
+        let shared = Shared {
+            name: name.clone(),
+            config: Arc::clone(config),
+            limits: limits.clone(),
+            log_level: *log_level,
+            ear: Ear(Some(listener)),
+        };
+        Self { shared: Arc::new(shared), ..self }
     }
 }
 

@@ -10,11 +10,13 @@ mod case;
 mod differences;
 mod events;
 mod outcome;
+mod update;
 mod workbench;
 
 pub use case::{Case, CaseDefaults};
 pub use differences::{Difference, compare};
-pub use outcome::{CaseFailure, CaseOutcome};
+pub use outcome::{CaseFailure, CaseOutcome, LogLine};
+pub use update::updated;
 pub use workbench::Workbench;
 
 pub use crate::config::{ExpectedFailure, FailedAs};

@@ -1,7 +1,12 @@
 //! The outcome of a case: what its events came to.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use tidemill_engine::{Listener, LogLevel};
 use tidemill_pipeline::{Cost, Refusal, RehearsalEnd, Rehearsed, Value};
 
 use crate::config::FailedAs;
@@ -17,7 +22,47 @@ pub struct CaseOutcome {
     pub failures: Vec<CaseFailure>,
     /// What the calls that went well cost: their fuel together, and the most memory of any.
     pub cost: Cost,
+    /// What the component said, also in calls that went wrong: a batch that is searched for its culprit says it again.
+    pub lines: Vec<LogLine>,
 }
+
+/// A line that a component said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// Its level.
+    pub level: LogLevel,
+    /// What it says.
+    pub text: String,
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.level.as_str(), self.text)
+    }
+}
+
+/// Keeps what a component says until somebody asks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard(Arc<Mutex<Vec<LogLine>>>);
+
+impl Heard {
+    /// The lines since the last time.
+    pub(crate) fn take(&self) -> Vec<LogLine> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Listener for Heard {
+    fn hear(&self, level: LogLevel, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() < LINES_MAX {
+            lines.push(LogLine { level, text: line.to_owned() });
+        }
+    }
+}
+
+/// The most lines that wait for somebody to ask.
+const LINES_MAX: usize = 10_000;
 
 /// Something that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

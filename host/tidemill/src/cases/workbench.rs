@@ -12,7 +12,7 @@ use tidemill_engine::{CodeHashes, Compiler, Component, ComponentProcessor, Engin
 use tidemill_pipeline::{Digest, ProcessorName, Rehearsal, RehearsedState};
 use tokio::runtime::Runtime;
 
-use super::{Case, CaseDefaults, CaseOutcome};
+use super::{Case, CaseDefaults, CaseOutcome, outcome::Heard};
 use crate::{
     config::Limits,
     host::{engine_settings, granted, log_level},
@@ -68,11 +68,13 @@ impl Workbench {
     /// # Errors
     /// Only when the host cannot do its part: what goes wrong in the component belongs to the outcome.
     pub fn run(&self, case: &Case, component: &Component, defaults: &CaseDefaults) -> anyhow::Result<CaseOutcome> {
-        let processor = self.processor(case, component, defaults);
+        let heard = Heard::default();
+        let processor = self.processor(case, component, defaults).heard_by(Arc::new(heard.clone()));
         let state = RehearsedState::of(case.file.before.clone());
         let mut rehearsal = Rehearsal::new(processor, state, case.settings(defaults));
         let mut outcome = CaseOutcome::default();
         self.runtime.block_on(rehearsal.run(&case.file.key, case.spans.clone(), |batch| outcome.add(batch)))?;
+        outcome.lines = heard.take();
         outcome.after = rehearsal.state().entries()?;
         Ok(outcome)
     }

@@ -1,5 +1,6 @@
 //! `test`: cases, through the real engine.
 
+mod junit;
 mod report;
 
 use std::{

@@ -1,13 +1,15 @@
 //! The report: what is said of each case, and of all of them.
 
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{fs, io::Write as _, path::PathBuf, time::Duration};
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
 use serde::Serialize;
 use similar::ChangeTag;
 
+use super::junit::Junit;
 use crate::{
-    cases::{Case, CaseOutcome, Difference},
+    cases::{Case, CaseOutcome, Difference, updated},
     cli::TestArgs,
     exit::Exit,
     output::safe,
@@ -30,7 +32,9 @@ pub(super) struct Report {
     json: bool,
     passed: u64,
     failed: u64,
-    _junit: Option<PathBuf>,
+    /// Whether what came is written into the files, and how many were.
+    update: Option<u64>,
+    junit: Option<(PathBuf, Junit)>,
 }
 
 /// A case in JSON.
@@ -49,12 +53,23 @@ struct Line<'a> {
 
 impl Report {
     pub(super) fn new(args: &TestArgs) -> Self {
-        Self { json: args.json, passed: 0, failed: 0, _junit: args.junit.clone() }
+        let junit = args.junit.clone().map(|path| (path, Junit::new()));
+        Self { json: args.json, passed: 0, failed: 0, update: args.update.then_some(0), junit }
     }
 
     /// Says what is to be said of a case.
     pub(super) fn add(&mut self, tested: Tested<'_>) -> anyhow::Result<()> {
+        if let Some((_, junit)) = &mut self.junit {
+            junit.add(&tested);
+        }
         let passed = tested.differences.is_empty();
+        if let (Some(written), false) = (&mut self.update, passed) {
+            update(&tested)?;
+            *written += 1;
+            let mut out = anstream::stdout().lock();
+            writeln!(out, "{GOOD}UPDATED{GOOD:#} {BOLD}{}{BOLD:#}  {}", tested.case.name, tested.case.path.display())?;
+            return Ok(());
+        }
         *(if passed { &mut self.passed } else { &mut self.failed }) += 1;
         let mut out = anstream::stdout().lock();
         if self.json {
@@ -84,24 +99,39 @@ impl Report {
                     writeln!(out, "  {style}{tag} {}{style:#}", safe(&line))?;
                 }
             }
+            for line in &tested.outcome.lines {
+                writeln!(out, "  log {}", safe(&line.to_string()))?;
+            }
         }
         Ok(())
     }
 
     /// Says what is to be said of all.
     pub(super) fn finish(self, elapsed: Duration) -> anyhow::Result<Exit> {
+        if let Some((path, junit)) = self.junit {
+            junit.write(&path, elapsed)?;
+        }
         if !self.json {
             let (cases, style) =
                 (if self.passed == 1 { "case" } else { "cases" }, if self.failed == 0 { GOOD } else { BAD });
             let mut out = anstream::stdout().lock();
             writeln!(
                 out,
-                "{style}{} {cases} passed, {} failed{style:#} ({} ms)",
+                "{style}{} {cases} passed, {} failed{}{style:#} ({} ms)",
                 self.passed,
                 self.failed,
+                self.update.map(|written| format!(", {written} updated")).unwrap_or_default(),
                 elapsed.as_millis()
             )?;
         }
         Ok(if self.failed == 0 { Exit::Done } else { Exit::Failed })
     }
+}
+
+/// Writes what came of a case into its file.
+fn update(tested: &Tested<'_>) -> anyhow::Result<()> {
+    let path = &tested.case.path;
+    let text = fs::read_to_string(path).with_context(|| format!("the case {} cannot be read", path.display()))?;
+    let text = updated(tested.case, &text, &tested.outcome).with_context(|| format!("the case {}", path.display()))?;
+    fs::write(path, text).with_context(|| format!("the case {} cannot be written", path.display()))
 }

@@ -60,7 +60,7 @@ const WASI: &[&str] = &[
 pub enum Kind {
     /// A component.
     Component,
-    /// A core module with the contract's metadata: it becomes a component when it is loaded.
+    /// A core module with the contract's metadata or names: it becomes a component when it is loaded.
     CoreModule,
 }
 
@@ -73,6 +73,8 @@ pub(crate) struct Sections {
     /// Language or tool, and version, as compilers leave them.
     pub(crate) languages: BTreeSet<String>,
     pub(crate) tools: BTreeSet<String>,
+    /// Whether bindings left the contract in it. Go's linker cannot.
+    pub(crate) metadata: bool,
 }
 
 /// One thing in which a component does not fit the contract.
@@ -96,8 +98,9 @@ pub(crate) fn sections(file: &[u8]) -> Result<Sections, LoadError> {
         exports: BTreeSet::new(),
         languages: BTreeSet::new(),
         tools: BTreeSet::new(),
+        metadata: false,
     };
-    let (mut depth, mut parts, mut functions, mut metadata) = (0_usize, 0, 0_u64, false);
+    let (mut depth, mut parts, mut functions) = (0_usize, 0, 0_u64);
     for payload in Parser::new(0).parse_all(file) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the other sections have nothing to say here")]
         match payload.map_err(malformed)? {
@@ -140,7 +143,7 @@ pub(crate) fn sections(file: &[u8]) -> Result<Sections, LoadError> {
                 }
             }
             Payload::CustomSection(section) => {
-                metadata |= section.name().starts_with(METADATA);
+                sections.metadata |= section.name().starts_with(METADATA);
                 if let wasmparser::KnownCustom::Producers(producers) = section.as_known() {
                     read_producers(producers, &mut sections);
                 }
@@ -148,7 +151,7 @@ pub(crate) fn sections(file: &[u8]) -> Result<Sections, LoadError> {
             _ => {}
         }
     }
-    if kind == Kind::CoreModule && !metadata {
+    if kind == Kind::CoreModule && !sections.metadata && !handles(&sections) {
         return Err(LoadError::Invalid(
             "it is a core module without the contract's metadata: build it with bindings generated from Tidemill's `wit` \
              directory (for Rust the crate `wit-bindgen`), or turn it into a component"
@@ -195,8 +198,7 @@ fn read_producers(producers: wasmparser::ProducersSectionReader<'_>, sections: &
 /// Everything in which a component does not fit the contract.
 pub(crate) fn misfits(sections: &Sections) -> Vec<Misfit> {
     let mut misfits: Vec<Misfit> = sections.imports.iter().filter_map(|name| not_granted(name)).collect();
-    let handled = sections.exports.iter().any(|name| is(name, HANDLER, "0.1."));
-    if sections.kind == Kind::Component && !handled {
+    if sections.kind == Kind::Component && !handles(sections) {
         misfits.push(Misfit {
             name: format!("{HANDLER}@0.1.0"),
             problem:
@@ -205,6 +207,11 @@ pub(crate) fn misfits(sections: &Sections) -> Vec<Misfit> {
         });
     }
     misfits
+}
+
+/// Whether it exports what every processor does.
+fn handles(sections: &Sections) -> bool {
+    sections.exports.iter().any(|name| is(name, HANDLER, "0.1."))
 }
 
 /// Whether a name is that interface, in one of the versions that begin so.

@@ -1,6 +1,7 @@
 //! Compiling: in a child process, which can be limited and killed, as compiling inside a process cannot.
 
 use std::{
+    borrow::Cow,
     ffi::OsString,
     fs::File,
     io::{Read, Write as _},
@@ -13,16 +14,19 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit},
 };
-use wit_component::ComponentEncoder;
+use wit_component::{ComponentEncoder, StringEncoding};
+use wit_parser::Resolve;
 
 use crate::{
     check::{self, Kind},
-    engine,
+    engine, go,
     load::LoadError,
 };
 
 /// The longest report that a child may give, in bytes.
 const REPORT_BYTES_MAX: u64 = 1024 * 1024;
+/// The contract, for modules that do not carry it.
+const CONTRACT: &str = include_str!("../../../wit/processor.wit");
 /// How much less urgent than the host a child is.
 const NICE: i32 = 10;
 
@@ -173,14 +177,15 @@ fn compile_file(input: &Path, output: &Path) -> Result<(), LoadError> {
     file.sync_all().map_err(io)
 }
 
-/// Compiles a component, or a core module with the contract's metadata.
+/// Compiles a component, or a core module made for the contract.
 fn compile(file: &[u8]) -> Result<Vec<u8>, LoadError> {
     let sections = check::sections(file)?;
     let made;
     let component = match sections.kind {
         Kind::Component => file,
         Kind::CoreModule => {
-            made = componentize(file)?;
+            let module = if sections.metadata { Cow::Borrowed(file) } else { Cow::Owned(with_contract(file)?) };
+            made = componentize(&module)?;
             let misfits = check::misfits(&check::sections(&made)?);
             if !misfits.is_empty() {
                 return Err(LoadError::Unfit(misfits));
@@ -195,14 +200,30 @@ fn compile(file: &[u8]) -> Result<Vec<u8>, LoadError> {
         .map_err(|error| LoadError::Invalid(format!("it does not compile: {error:#}")))
 }
 
+/// What `wasm-tools component embed` does, for a module whose names say that it is made for the contract.
+fn with_contract(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let mut module = module.to_owned();
+    let mut embed = || {
+        let mut resolve = Resolve::default();
+        let package = resolve.push_str("processor.wit", CONTRACT)?;
+        let world = resolve.select_world(&[package], Some("processor"))?;
+        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+    };
+    embed()
+        .map_err(|error| LoadError::Invalid(format!("the core module could not be given the contract: {error:#}")))?;
+    Ok(module)
+}
+
 /// What `wasm-tools component new` does, with the adapter for modules that import WASI's first preview.
 fn componentize(module: &[u8]) -> Result<Vec<u8>, LoadError> {
-    use wasi_preview1_component_adapter_provider as adapter;
+    use wasi_preview1_component_adapter_provider as usual;
+    let for_go = go::made(module).then(go::adapter);
+    let adapter = for_go.as_deref().unwrap_or(usual::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
     let encode = || {
         ComponentEncoder::default()
             .validate(true)
             .module(module)?
-            .adapter(adapter::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
+            .adapter(usual::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)?
             .encode()
     };
     encode().map_err(|error| LoadError::Invalid(format!("the core module could not be made a component: {error:#}")))

@@ -91,7 +91,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Component => "component",
-            Self::CoreModule => "core module with the contract's metadata",
+            Self::CoreModule => "core module made for the contract",
         })
     }
 }

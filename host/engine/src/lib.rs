@@ -22,6 +22,7 @@ mod delivery;
 mod describe;
 mod engine;
 mod fuel;
+mod go;
 mod grants;
 mod host_state;
 mod limits;

@@ -77,7 +77,7 @@ Examples:
 
 Ends with 1 if it does not fit the contract. Nothing is compiled or run: `tidemill check` does that.")]
 pub struct InspectArgs {
-    /// A component, or a core module with the contract's metadata.
+    /// A component, or a core module made for the contract.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 

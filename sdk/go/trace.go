@@ -1,0 +1,46 @@
+package tidemill
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+// Tidemill keeps 4 KiB of a reason.
+const traceBytesMax = 4 << 10
+
+// Makes an error of a panic: what it said, and where, the innermost function first.
+func recovered(err *error) {
+	if reason := recover(); reason != nil {
+		*err = fmt.Errorf("panic: %s", trace(reason))
+	}
+}
+
+func trace(reason any) string {
+	var places [64]uintptr
+	// Callers, trace, recovered and panic itself are of no interest.
+	frames := runtime.CallersFrames(places[:runtime.Callers(4, places[:])])
+	var said strings.Builder
+	fmt.Fprintf(&said, "%.1024s\n", fmt.Sprint(reason))
+	for {
+		frame, more := frames.Next()
+		if isUsers(frame.Function) {
+			line := fmt.Sprintf("\n%s\n\t%s:%d", frame.Function, frame.File, frame.Line)
+			if said.Len()+len(line) > traceBytesMax {
+				break
+			}
+			said.WriteString(line)
+		}
+		if !more {
+			break
+		}
+	}
+	return said.String()
+}
+
+// Whether a function is neither Go's runtime nor below the processor's own.
+func isUsers(function string) bool {
+	const us = "github.com/tidemill/tidemill/sdk/go."
+	return function != "" && !strings.HasPrefix(function, "runtime.") && !strings.HasPrefix(function, us) &&
+		!strings.HasPrefix(function, "testing.")
+}

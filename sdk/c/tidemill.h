@@ -62,7 +62,7 @@ int tm_compare(tm_text a, tm_text b);
 /* As printf does, into new text, which also ends with a zero. `%.*s` takes all the bytes that it is given, zeros too. */
 tm_text tm_format(const char *format, ...) TM_PRINTF(1, 2);
 
-/* A decimal integer, `-`, digits and nothing else, of at most 128 bits. False if the text is anything else. */
+/* A decimal integer: perhaps a sign, digits and nothing else, of at most 128 bits. False if the text is anything else. */
 bool tm_parse_integer(tm_text text, __int128 *number);
 
 /* An integer as decimal text. */

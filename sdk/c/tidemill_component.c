@@ -194,7 +194,7 @@ static tm_batch batch_of(const exports_tidemill_processor_handler_batch_t *nativ
     return (tm_batch){text_of(native->feed), text_of(native->partition), events, count};
 }
 
-/* A copy that outlives the arena: the bindings free it when the host has read it. */
+/* A copy that outlives the arena: the bindings free it, alone, when the host has read it. */
 static processor_string_t kept(tm_text text)
 {
     enum { REASON_BYTES_MAX = 4096 }; /* more is not kept */
@@ -202,8 +202,12 @@ static processor_string_t kept(tm_text text)
     /* Not within a character: its later bytes begin with the bits 10. */
     while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
         len--;
-    processor_string_t copy;
-    processor_string_dup_n(&copy, text.ptr, len);
+    if (len == 0)
+        return (processor_string_t){NULL, 0};
+    processor_string_t copy = {malloc(len), len};
+    if (copy.ptr == NULL)
+        tm_panic("out of memory");
+    memcpy(copy.ptr, text.ptr, len);
     return copy;
 }
 

@@ -211,7 +211,7 @@ void tm_append_format(tm_buffer *buffer, const char *format, ...)
 bool tm_parse_integer(tm_text text, __int128 *number)
 {
     bool negative = text.len > 0 && text.ptr[0] == '-';
-    size_t i = negative ? 1 : 0;
+    size_t i = negative || (text.len > 0 && text.ptr[0] == '+') ? 1 : 0;
     if (i == text.len)
         return false;
     __int128 sum = 0;

@@ -28,6 +28,10 @@ static void sums_go_on_from_the_state_and_beyond_64_bits(void)
     tm_test_put("total/ada", "9223372036854775807");
     TM_TEST_PROCESS("{\"user\": \"ada\", \"amount\": 9007199254740991}");
     EXPECT("the state", "total/ada=9232379236109516798\n", tm_test_state());
+    tm_test_put("total/ada", "-0017");
+    tm_test_put("total/bob", "+000000000000000000000000000000000000000000000000004");
+    TM_TEST_PROCESS("{\"user\": \"ada\", \"amount\": 1}", "{\"user\": \"bob\", \"amount\": 1}");
+    EXPECT("the state", "total/ada=-16\ntotal/bob=5\n", tm_test_state());
 }
 
 static void what_is_not_a_payment_is_rejected_at_its_place(void)

@@ -1,131 +1,81 @@
 //! Builds the example components of each language.
 
+mod component;
+mod inputs;
+mod language;
+mod rust;
+mod script;
+
+use std::cell::OnceCell;
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use component::Component;
 use duct::cmd;
+pub(crate) use language::Language;
 
-use crate::project;
+use crate::project::{cargo, root, target};
+use crate::test::PACKAGES;
 
-/// A language that examples are written in. Its folder has the same name.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Language {
-    Rust,
-}
-
-/// Builds the examples of these languages, or of all if none is named.
+/// Builds the examples of these languages, or of all if none is named. A language that fails does not keep the others
+/// from being built.
 pub(crate) fn build(languages: &[Language]) -> Result<()> {
     let languages = if languages.is_empty() { Language::value_variants() } else { languages };
+    let program = Program::default();
+    let mut lines = Vec::new();
+    let mut failed = Vec::new();
     for language in languages {
-        let built = match language {
-            Language::Rust => rust()?,
+        let mut done = |component: Component| -> Result<()> {
+            lines.push(component.line()?);
+            Ok(())
         };
-        for file in built {
-            let bytes = fs::metadata(&file)?.len();
-            eprintln!("{} ({} KiB)", file.display(), bytes / 1024);
+        if let Err(error) = build_language(*language, &program, &mut done) {
+            eprintln!("{} failed: {error:#}", language.name());
+            failed.push(language.name());
         }
+    }
+    for line in lines {
+        eprintln!("{line}");
+    }
+    if !failed.is_empty() {
+        bail!("the examples of {} were not built, or not all; what went wrong stands above", failed.join(", "));
     }
     Ok(())
 }
 
-/// Builds the workspace of the Rust examples and returns the components.
-fn rust() -> Result<Vec<PathBuf>> {
-    let source = project::root().join("guest-examples/rust");
-    let toolchain = RustToolchain::ready()?;
-    let scratch = project::target().join("guests-build").join(format!("rust-{}", toolchain.kind));
-    let mut cargo = cmd!(
-        project::cargo(),
-        "build",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--target",
-        "wasm32-unknown-unknown",
-        "--target-dir",
-        &scratch
-    )
-    .dir(&source)
-    .env("RUSTFLAGS", remaps(&toolchain)?)
-    // What cargo sets for this program must not reach the guests' compiler.
-    .env_remove("CARGO_TARGET_DIR")
-    .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    if let Some(rustc) = &toolchain.rustc {
-        cargo = cargo.env("RUSTC", rustc).env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN");
-    }
-    cargo.run().context("the Rust examples were not built")?;
-
-    let out = project::target().join("guests/rust");
+fn build_language(language: Language, program: &Program, done: &mut impl FnMut(Component) -> Result<()>) -> Result<()> {
+    let out = target().join("guests").join(language.name());
     fs::create_dir_all(&out)?;
-    let mut built = Vec::new();
-    for entry in fs::read_dir(scratch.join("wasm32-unknown-unknown/release"))? {
-        let file = entry?.path();
-        if file.extension() == Some(OsStr::new("wasm")) {
-            built.push(install(&file, &out)?);
+    if language == Language::Rust {
+        rust::build(&out)?.into_iter().try_for_each(done)
+    } else {
+        script::build(language, &out, || program.ready(), done)
+    }
+}
+
+/// The program of this checkout, which generates bindings. It is built when the first example needs it.
+#[derive(Default)]
+struct Program {
+    file: OnceCell<PathBuf>,
+}
+
+impl Program {
+    fn ready(&self) -> Result<PathBuf> {
+        if let Some(file) = self.file.get() {
+            return Ok(file.clone());
         }
+        cmd(cargo(), ["build", "--quiet"].iter().chain(&PACKAGES))
+            .dir(root())
+            .run()
+            .context("the program was not built, which generates the bindings")?;
+        let folder = env::var_os("CARGO_TARGET_DIR").map_or_else(target, |folder| root().join(folder));
+        let file = folder.join("debug").join(format!("tidemill{}", env::consts::EXE_SUFFIX));
+        if !file.is_file() {
+            bail!("the program was built, but does not lie at {}", file.display());
+        }
+        Ok(self.file.get_or_init(|| file).clone())
     }
-    if built.is_empty() {
-        bail!("the Rust examples built, but no .wasm file came out in {}", scratch.display());
-    }
-    built.sort();
-    Ok(built)
-}
-
-/// Copies a component by rename, so that a host that watches the file never sees half of it, and leaves an equal one alone.
-fn install(file: &Path, directory: &Path) -> Result<PathBuf> {
-    let name = file.file_name().context("a built file has a name")?;
-    let to = directory.join(name);
-    let bytes = fs::read(file)?;
-    if fs::read(&to).ok().as_ref() != Some(&bytes) {
-        let half = directory.join(format!(".{}.new", name.display()));
-        fs::write(&half, bytes)?;
-        fs::rename(&half, &to)?;
-    }
-    Ok(to)
-}
-
-/// A compiler that has the wasm32 target.
-struct RustToolchain {
-    /// Where it came from; builds of different compilers do not share a directory.
-    kind: String,
-    /// The compiler, if it is not the one that cargo would take.
-    rustc: Option<String>,
-}
-
-impl RustToolchain {
-    /// Finds or makes one: rustup's, or where rustup may not fetch it, Debian's.
-    fn ready() -> Result<Self> {
-        let script = project::root().join("xtask/rust-wasm-toolchain.sh");
-        // Each line is `export NAME=VALUE`; progress goes to standard error.
-        let exports = cmd!("bash", script).read().context("no Rust compiler for wasm32-unknown-unknown")?;
-        let value = |name: &str| {
-            let lines = exports.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
-            lines.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
-        };
-        let kind = value("RWT_KIND").context("rust-wasm-toolchain.sh did not say which compiler to use")?;
-        Ok(Self { kind, rustc: value("RUSTC") })
-    }
-}
-
-/// Flags that keep this machine's folders out of the components: a panic names its source file.
-///
-/// They name the compiler's folder too, so that what another compiler built is not taken for its own.
-fn remaps(toolchain: &RustToolchain) -> Result<String> {
-    let home = match env::var_os("CARGO_HOME") {
-        Some(home) => PathBuf::from(home),
-        None => PathBuf::from(env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?).join(".cargo"),
-    };
-    let crates = home.join("registry/src");
-    // Each registry has a folder of its own. Of several prefixes that fit, the last one counts.
-    let registries = fs::read_dir(&crates).into_iter().flatten().flatten().map(|registry| (registry.path(), "/crates"));
-    let compiler = toolchain.rustc.as_deref().and_then(|rustc| Path::new(rustc).ancestors().nth(2));
-    let compiler = compiler.map(|folder| (folder.to_owned(), "/rust"));
-    let own = [(project::root(), "/tidemill"), (crates.clone(), "/crates")];
-    let prefixes = own.into_iter().chain(compiler).chain(registries);
-    let flags: Vec<String> =
-        prefixes.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
-    Ok(flags.join(" "))
 }

@@ -11,7 +11,7 @@ use super::language::Language;
 use crate::project::root;
 
 /// Folders that builds and tests write. They are no inputs.
-const MADE: [&str; 5] = ["build", "node_modules", ".tools", "__pycache__", "target"];
+pub(super) const MADE: [&str; 5] = ["build", "node_modules", ".tools", "__pycache__", "target"];
 
 /// The files that go into a component. The versions of the tools are pinned in them, so they are in it too.
 pub(super) struct Inputs {

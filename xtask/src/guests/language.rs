@@ -11,7 +11,6 @@ pub(crate) enum Language {
     Ts,
     Go,
     C,
-    Zig,
 }
 
 impl Language {
@@ -24,7 +23,6 @@ impl Language {
             Self::Ts => "ts",
             Self::Go => "go",
             Self::C => "c",
-            Self::Zig => "zig",
         }
     }
 
@@ -36,12 +34,11 @@ impl Language {
             Self::Js | Self::Ts => &["js"],
             Self::Go => &["go"],
             Self::C => &["c"],
-            Self::Zig => &["c", "zig"],
         }
     }
 
     /// Whether the program generates its bindings.
     pub(super) fn needs_program(self) -> bool {
-        matches!(self, Self::Go | Self::C | Self::Zig)
+        matches!(self, Self::Go | Self::C)
     }
 }

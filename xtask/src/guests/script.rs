@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use duct::cmd;
 
 use super::component::{Component, install};
-use super::inputs::Inputs;
+use super::inputs::{Inputs, MADE};
 use super::language::Language;
 use crate::project::{root, target};
 
@@ -39,14 +39,16 @@ pub(super) fn build(
     Ok(())
 }
 
-/// The folders of the examples: each has a page that says what it is.
+/// The folders of the examples: all but those that builds make.
 fn examples(source: &Path) -> Result<Vec<PathBuf>> {
     let folders = fs::read_dir(source).with_context(|| format!("there are no examples in {}", source.display()))?;
     let mut examples = Vec::new();
     for folder in folders {
-        let folder = folder?.path();
-        if folder.join("README.md").is_file() {
-            examples.push(folder);
+        let folder = folder?;
+        let name = folder.file_name();
+        let made = MADE.iter().any(|made| name == **made) || name.to_string_lossy().starts_with('.');
+        if folder.file_type()?.is_dir() && !made {
+            examples.push(folder.path());
         }
     }
     if examples.is_empty() {

@@ -81,11 +81,6 @@ impl HostState {
         self.world.finish_lines(&mut self.log);
     }
 
-    /// The end of what the call wrote to its standard error output.
-    pub(crate) fn last_words(&self) -> &str {
-        self.world.last_words()
-    }
-
     /// The state of the call that runs.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ mod fuel;
 mod go;
 mod grants;
 mod host_state;
+mod last_words;
 mod limits;
 mod load;
 mod log_lines;

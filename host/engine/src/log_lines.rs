@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::contract::Level;
+use crate::{contract::Level, last_words::LastWords};
 
 /// The longest line that is kept, in bytes.
 const LINE_BYTES_MAX: usize = 4 * 1024;
@@ -33,6 +33,7 @@ pub(crate) struct LogLines {
     level_min: Option<Level>,
     lines_max: u32,
     lines: u32,
+    last_words: LastWords,
 }
 
 /// The least level of a component's lines that are kept.
@@ -99,6 +100,7 @@ impl LogLines {
             level_min: level_min.level(),
             lines_max,
             lines: 0,
+            last_words: LastWords::default(),
         }
     }
 
@@ -107,6 +109,7 @@ impl LogLines {
         feed.clone_into(&mut self.feed);
         partition.clone_into(&mut self.partition);
         self.lines = 0;
+        self.last_words.clear();
     }
 
     pub(crate) fn enabled(&self, level: Level) -> bool {
@@ -115,6 +118,9 @@ impl LogLines {
 
     /// Keeps a line, or cuts it, or drops it with a note.
     pub(crate) fn write(&mut self, level: Level, line: &str) {
+        if level == Level::Error {
+            self.last_words.logged(line);
+        }
         if !self.enabled(level) || self.lines > self.lines_max {
             return;
         }
@@ -127,6 +133,15 @@ impl LogLines {
         } else {
             self.emit(level, &cut(line, LINE_BYTES_MAX));
         }
+    }
+
+    /// What the call said of an error.
+    pub(crate) fn last_words(&self) -> &LastWords {
+        &self.last_words
+    }
+
+    pub(crate) fn last_words_mut(&mut self) -> &mut LastWords {
+        &mut self.last_words
     }
 
     fn emit(&self, level: Level, line: &dyn fmt::Display) {

@@ -41,7 +41,7 @@ pub(crate) fn ended(error: &wasmtime::Error, state: &HostState, limit: Duration)
     match error.downcast_ref::<Stop>() {
         Some(Stop::Host(failure)) => return Refusal::Host(failure.clone()),
         Some(Stop::Limit(reason)) => return rejected(RejectionCause::Limit, reason),
-        Some(Stop::Forbidden(reason)) => return rejected(RejectionCause::Trap, reason),
+        Some(Stop::Forbidden(reason)) => return rejected(RejectionCause::Trap, &with_last_words(reason, false, state)),
         None => {}
     }
     let trap = error.downcast_ref::<Trap>();
@@ -59,7 +59,10 @@ pub(crate) fn ended(error: &wasmtime::Error, state: &HostState, limit: Duration)
     }
     match state.room.refused() {
         Some(refused) => rejected(RejectionCause::Memory, &format!("{refused}, and trapped: {cause}")),
-        None => rejected(RejectionCause::Trap, &with_last_words(&cause, state)),
+        None => {
+            let gave_up = trap == Some(&Trap::UnreachableCodeReached);
+            rejected(RejectionCause::Trap, &with_last_words(&cause, gave_up, state))
+        }
     }
 }
 
@@ -76,10 +79,13 @@ pub(crate) fn not_instantiated(error: &wasmtime::Error, state: &HostState, limit
     }
 }
 
-fn with_last_words(cause: &str, state: &HostState) -> String {
-    match state.last_words() {
+/// A component that gives up (a panic, an abort) says why before it does: that comes first. Before any other trap, its last words need
+/// not have to do with it.
+fn with_last_words(cause: &str, gave_up: bool, state: &HostState) -> String {
+    match state.log.last_words().text() {
         "" => cause.to_owned(),
-        words => format!("{cause}\n{words}"),
+        words if gave_up => format!("{words} ({cause})"),
+        words => format!("{cause}\nthe last error that it told: {words}"),
     }
 }
 

@@ -3,11 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::random::{Dice, Seed};
-use crate::{
-    contract::Level,
-    host_state::Stop,
-    log_lines::{LogLines, cut},
-};
+use crate::{contract::Level, host_state::Stop, log_lines::LogLines};
 
 /// How far a reading of the monotonic clock moves it, in nanoseconds.
 const TICK_NS: u64 = 1_000;
@@ -15,8 +11,6 @@ const TICK_NS: u64 = 1_000;
 const HANDLES_MAX: usize = 10_000;
 /// A line of output that is longer is cut into lines.
 const LINE_BYTES_MAX: usize = 4 * 1024;
-/// How much of the end of the standard error output becomes part of a trap's reason.
-const LAST_WORDS_BYTES_MAX: usize = 1024;
 
 /// One of the two outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +31,6 @@ pub(crate) struct World {
     streams: usize,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
-    last_words: String,
 }
 
 impl World {
@@ -53,7 +46,6 @@ impl World {
             streams: 0,
             stdout: Vec::new(),
             stderr: Vec::new(),
-            last_words: String::new(),
         }
     }
 
@@ -61,7 +53,6 @@ impl World {
     pub(crate) fn begin_call(&mut self, seed: Seed, wall_us: u64) {
         self.dice = Dice::new(seed);
         self.wall_us = wall_us;
-        self.last_words.clear();
     }
 
     pub(super) fn component_seed(&self) -> &Seed {
@@ -163,17 +154,8 @@ impl World {
             Output::Stdout => log.write(Level::Info, &line),
             Output::Stderr => {
                 log.write(Level::Warn, &line);
-                if self.last_words.len() + line.len() > LAST_WORDS_BYTES_MAX {
-                    self.last_words.clear();
-                }
-                self.last_words.push_str(cut(&line, LAST_WORDS_BYTES_MAX));
-                self.last_words.push('\n');
+                log.last_words_mut().printed(&line);
             }
         }
-    }
-
-    /// The end of what the call wrote to its standard error output: a panic's message.
-    pub(crate) fn last_words(&self) -> &str {
-        self.last_words.trim_end()
     }
 }

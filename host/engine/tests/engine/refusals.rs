@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tidemill_pipeline::{FailureKind, REASON_BYTES_MAX, Refusal, RejectionCause};
+use tidemill_engine::LogLevel;
+use tidemill_pipeline::{FailureKind, Instances, REASON_BYTES_MAX, Refusal, RejectionCause};
 
 use crate::{
     guest::{self, component, core, halt, reject, retry},
@@ -58,6 +59,50 @@ fn a_trap_is_told_with_the_guests_frames_innermost_first() {
     let backtrace = rejection.backtrace.unwrap();
     let place = |name| backtrace.find(name).unwrap_or_else(|| panic!("{name} is in {backtrace}"));
     assert!(place("inner") < place("outer") && place("outer") < place("process"), "{backtrace}");
+}
+
+/// Logs the text at 2048 as an error.
+fn says(bytes: usize) -> String {
+    format!("(call $log (i32.const 4) (i32.const 2048) (i32.const {bytes}))")
+}
+
+#[test]
+fn what_a_component_says_before_it_gives_up_is_the_reason_whatever_is_kept_of_its_lines() {
+    let warns = "(loop $l (call $log (i32.const 3) (i32.const 2051) (i32.const 4))
+        (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 50))))";
+    let file = component(&core(
+        &format!("{warns} (call $log (i32.const 4) (i32.const 2051) (i32.const 4)) {} {warns} (unreachable)", says(3)),
+        r#"(data (i32.const 2048) "whynot")"#,
+    ));
+    for level in [LogLevel::Trace, LogLevel::Error, LogLevel::Off] {
+        let mut host = Host::with(&file, |settings| {
+            settings.log_level = level;
+            settings.limits.log_lines_max = 3;
+        });
+        let rejection = host.rejection(&["e"]);
+        assert_eq!(rejection.reason, "why (wasm trap: wasm `unreachable` instruction executed)", "{level:?}");
+    }
+}
+
+#[test]
+fn last_words_come_second_where_the_trap_speaks_for_itself() {
+    let body = format!("{} (i32.div_u (i32.const 1) (local.get $i))", says(3));
+    let expected = "wasm trap: integer divide by zero\nthe last error that it told: why";
+    assert_eq!(host(&body, WHY).rejection(&["e"]).reason, expected);
+}
+
+#[test]
+fn last_words_are_cut_and_forgotten_with_their_call() {
+    let long = format!(r#"(data (i32.const 2048) "{}")"#, "é".repeat(1_000));
+    let reason = host(&format!("{} (unreachable)", says(2_000)), &long).rejection(&["e"]).reason;
+    assert_eq!(reason.matches('é').count(), 512);
+
+    let trap =
+        "(if (i32.eq (i32.const 116) (i32.load8_u (i32.load offset=4 (local.get $events)))) (then (unreachable)))";
+    let file = component(&core(&format!("{trap} {} {}", says(3), guest::OK), WHY));
+    let mut host = Host::with(&file, |settings| settings.instances = Instances::Reuse);
+    host.apply(&["e"]);
+    assert_eq!(host.rejection(&["trap"]).reason, "wasm trap: wasm `unreachable` instruction executed");
 }
 
 #[test]

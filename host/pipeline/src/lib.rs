@@ -32,6 +32,7 @@ mod apply;
 mod rehearse;
 mod retry;
 mod monitor;
+mod line;
 mod worker;
 
 pub use apply::reproduce;

@@ -1,23 +1,17 @@
-//! The worker: moves one processor along one partition of one feed. The straight line is [`Line::step`].
+//! The worker: moves one processor along one partition of one feed. The straight line is `Line::step`.
 //!
 //! It keeps no progress of its own that the store could contradict: a start, a restart, a failed commit and a
 //! commit whose answer was lost are the same case.
 
 use std::sync::Arc;
 
-use tokio::{
-    sync::{MutexGuard, mpsc, watch},
-    time::sleep,
-};
+use tokio::{sync::watch, time::sleep};
 
 use crate::{
-    Backoff, Batch, BatchBounds, Checkpoint, Commit, Digest, Durability, Failure, FailureKind, Fetched, Fetcher, Lane,
-    LastError, Monitor, Overlay, PartitionKey, Processor, ProcessorName, ReadFrom, Refusal, RejectPolicy, RetryPolicy,
-    Source, Stage, Status, Step, Store, WriteBounds,
-    apply::{Applied, Policy, Unapplied, apply, halted, refused},
+    Backoff, BatchBounds, Checkpoint, Commit, Durability, Failure, FailureKind, Fetcher, Lane, LastError, Monitor,
+    PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status, Step, Store, WriteBounds,
     commit::NewPartition,
-    intake::{Intake, Next},
-    lane::Seat,
+    line::{Known, Line, Turn},
     spans::way,
 };
 
@@ -66,9 +60,6 @@ pub enum Exit {
     Superseded(Failure),
 }
 
-/// Batches that meet the wall clock on a fresh instance before their partition stops.
-const OVERTIMES_MAX: u32 = 3;
-
 /// Moves one processor along one partition.
 pub struct Worker<S, P, T> {
     settings: WorkerSettings,
@@ -83,33 +74,6 @@ pub struct Worker<S, P, T> {
     /// The most spans in a batch: fewer after a rejection, more again after commits.
     spans_max: usize,
     known: Known,
-}
-
-/// What a run along the line knew when it ended.
-#[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    /// The checkpoint's generation, once it was loaded.
-    generation: Option<u64>,
-    /// The component that was called last.
-    component: Option<Digest>,
-}
-
-/// Why a run along the line ended.
-enum Turn {
-    /// The supervisor said something.
-    Ordered,
-    /// Something went wrong; the event that it was about, if it was about one.
-    Failed(Failure, Option<Box<LastError>>),
-    /// The partition is finished.
-    Finished,
-    /// Begin again from the store, at once.
-    Again,
-}
-
-impl From<Failure> for Turn {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure, None)
-    }
 }
 
 impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
@@ -291,222 +255,5 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         (checkpoint.status, checkpoint.error) = (status, Some(error));
         self.monitor.send_modify(|seen| seen.checkpoint = Some(checkpoint));
         Ok(true)
-    }
-}
-
-/// One run along the straight line, from a checkpoint of the store until something ends it.
-struct Line<'a, P, T> {
-    settings: &'a WorkerSettings,
-    lane: &'a Lane<P>,
-    store: &'a T,
-    orders: &'a mut watch::Receiver<Order>,
-    monitor: &'a Monitor,
-    backoff: &'a mut Backoff,
-    overtimes: &'a mut Option<(ReadFrom, u32)>,
-    spans_max: &'a mut usize,
-    known: &'a mut Known,
-    checkpoint: Checkpoint,
-}
-
-impl<P: Processor, T: Store> Line<'_, P, T> {
-    async fn run(mut self, fetched: mpsc::Receiver<Fetched>) -> Turn {
-        let mut intake = Intake::new(self.settings.key.clone(), fetched);
-        loop {
-            if let Err(turn) = self.step(&mut intake).await {
-                return turn;
-            }
-        }
-    }
-
-    /// The straight line: spans, batch, lane, component, commit.
-    async fn step(&mut self, intake: &mut Intake) -> Result<(), Turn> {
-        let next = tokio::select! {
-            biased;
-            _ = self.orders.changed() => return Err(Turn::Ordered),
-            next = intake.next(self.settings.batch, *self.spans_max) => next,
-        };
-        let batch = match next {
-            Next::Batch(batch) => batch,
-            Next::Idle => return self.idle().await,
-            Next::Finished => return self.finish().await,
-            Next::Failed(failure) => return Err(failure.into()),
-        };
-        if *batch.from() != self.checkpoint.read_from {
-            return Err(Turn::Again);
-        }
-        if batch.is_empty() && self.checkpoint.read_from.cursor() == Some(batch.to()) {
-            return Ok(());
-        }
-
-        let mut seat = in_turn(self.lane, self.orders).await?;
-        let guard = seat.guard(self.store).await?;
-        let overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes);
-        let policy =
-            Policy { on_reject: self.settings.on_reject, resolutions: &self.checkpoint.resolutions, named: false };
-        let fresh = self.overtimes.is_some();
-        self.known.component = Some(seat.processor.code().component);
-        tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
-        let applied = match apply(&mut seat.processor, &batch, overlay, self.settings.batch, policy, fresh).await {
-            Ok(applied) => applied,
-            Err(unapplied) => {
-                let processor = seat.claim().processor.name.clone();
-                drop(seat);
-                return self.unapplied(&processor, unapplied, batch, intake);
-            }
-        };
-
-        let claim = seat.claim().clone();
-        let code = applied.computed.then(|| seat.processor.code());
-        let step = self.advance(&batch);
-        let durability = self.durability(&applied);
-        let Applied { overlay, aside, cost, .. } = applied;
-        let (writes, parked, skipped) = (overlay.into_writes(), aside.parked_events(), aside.skipped);
-        let written = writes.len() as u64;
-        tracing::debug!(
-            generation = step.from_generation,
-            writes = written,
-            parked,
-            skipped,
-            fuel = cost.fuel,
-            "committing"
-        );
-        let commit = Commit { writes, parked: aside.parked, code, durability, ..Commit::of_step(claim, guard, step) };
-        seat.commit(self.store, commit).await?;
-        drop(seat);
-
-        self.committed(&batch);
-        tracing::debug!(generation = self.checkpoint.generation, to = %batch.to(), "committed");
-        self.monitor.send_modify(|seen| {
-            seen.checkpoint = Some(self.checkpoint.clone());
-            seen.events += batch.len() as u64;
-            seen.batches += 1;
-            seen.writes += written;
-            seen.parked += parked;
-            seen.cost.fuel += cost.fuel;
-            seen.cost.memory_bytes = seen.cost.memory_bytes.max(cost.memory_bytes);
-            seen.idle = false;
-            seen.trouble = None;
-        });
-        Ok(())
-    }
-
-    fn advance(&self, batch: &Batch) -> Step {
-        Step {
-            key: self.settings.key.clone(),
-            from_generation: self.checkpoint.generation,
-            to: Some(batch.to().clone()),
-            events: batch.len() as u64,
-            status: Status::Running,
-            error: None,
-        }
-    }
-
-    /// What an operator was promised, and the first place of a partition that starts at "now", survive a power cut.
-    fn durability(&self, applied: &Applied) -> Durability {
-        let promised = !applied.aside.parked.is_empty()
-            || !self.checkpoint.resolutions.is_empty()
-            || self.checkpoint.status == Status::Starting;
-        if promised { Durability::Full } else { self.settings.durability }
-    }
-
-    fn committed(&mut self, batch: &Batch) {
-        self.checkpoint.read_from = ReadFrom::After(batch.to().clone());
-        self.checkpoint.generation += 1;
-        self.known.generation = Some(self.checkpoint.generation);
-        self.checkpoint.position += batch.len() as u64;
-        self.checkpoint.status = Status::Running;
-        self.checkpoint.error = None;
-        self.checkpoint.resolutions.clear();
-        self.backoff.reset();
-        *self.overtimes = None;
-        *self.spans_max = self.spans_max.saturating_mul(2);
-    }
-
-    /// The feed has no more. If the partition had stopped, it is well again: nothing else would say so in the store.
-    async fn idle(&mut self) -> Result<(), Turn> {
-        if self.checkpoint.error.is_some() {
-            let mut seat = in_turn(self.lane, self.orders).await?;
-            let guard = seat.guard(self.store).await?;
-            let step =
-                Step::staying(self.settings.key.clone(), self.checkpoint.generation, self.checkpoint.status, None);
-            let commit = Commit::of_step(seat.claim().clone(), guard, step);
-            seat.commit(self.store, commit).await?;
-            self.checkpoint.generation += 1;
-            self.known.generation = Some(self.checkpoint.generation);
-            self.checkpoint.error = None;
-            self.monitor.send_modify(|seen| seen.checkpoint = Some(self.checkpoint.clone()));
-        }
-        self.monitor.send_if_modified(|seen| !std::mem::replace(&mut seen.idle, true));
-        Ok(())
-    }
-
-    /// Ends a closed partition and opens its children, in one commit.
-    async fn finish(&mut self) -> Result<(), Turn> {
-        let mut seat = in_turn(self.lane, self.orders).await?;
-        let guard = seat.guard(self.store).await?;
-        let step = Step::staying(self.settings.key.clone(), self.checkpoint.generation, Status::Finished, None);
-        let opened = self.orders.borrow().children.clone();
-        let commit =
-            Commit { opened, durability: Durability::Full, ..Commit::of_step(seat.claim().clone(), guard, step) };
-        seat.commit(self.store, commit).await?;
-        drop(seat);
-        self.checkpoint.generation += 1;
-        self.checkpoint.status = Status::Finished;
-        self.monitor.send_modify(|seen| {
-            seen.checkpoint = Some(self.checkpoint.clone());
-            seen.idle = false;
-        });
-        Err(Turn::Finished)
-    }
-
-    /// Does what a batch that was not applied asks for.
-    fn unapplied(
-        &mut self,
-        processor: &ProcessorName,
-        unapplied: Unapplied,
-        batch: Arc<Batch>,
-        intake: &mut Intake,
-    ) -> Result<(), Turn> {
-        match unapplied {
-            Unapplied::Smaller { spans } => {
-                *self.spans_max = spans;
-                intake.give_back(batch);
-                Ok(())
-            }
-            Unapplied::Refused(refusal @ Refusal::Overtime { .. }) => {
-                let failure = refused(refusal);
-                let place = batch.from().clone();
-                let count = match self.overtimes.take() {
-                    Some((known, count)) if known == place => count + 1,
-                    Some(_) | None => 1,
-                };
-                *self.overtimes = Some((place, count));
-                *self.spans_max = (batch.spans().len() / 2).max(1);
-                if count < OVERTIMES_MAX {
-                    return Err(failure.into());
-                }
-                *self.overtimes = None;
-                let cause = format!("{}, {OVERTIMES_MAX} times in a row at {}", failure.cause, batch.from());
-                let stalled = Failure::new(FailureKind::Stalled, Stage::Process, cause);
-                Err(stalled.hint("raise limits.call-time or lower batch-events, then `tidemill resume`").into())
-            }
-            Unapplied::Refused(refusal) => Err(refused(refusal).into()),
-            Unapplied::Rejected(rejected) => {
-                let (failure, error) = halted(processor, *rejected);
-                Err(Turn::Failed(failure, Some(Box::new(error))))
-            }
-        }
-    }
-}
-
-/// Waits for the lane; an order that came meanwhile goes first.
-async fn in_turn<'a, P>(
-    lane: &'a Lane<P>,
-    orders: &mut watch::Receiver<Order>,
-) -> Result<MutexGuard<'a, Seat<P>>, Turn> {
-    tokio::select! {
-        biased;
-        _ = orders.changed() => Err(Turn::Ordered),
-        seat = lane.enter() => Ok(seat),
     }
 }

@@ -32,6 +32,7 @@ mod apply;
 mod rehearse;
 mod retry;
 mod monitor;
+mod observer;
 mod line;
 mod worker;
 
@@ -48,6 +49,7 @@ pub use fetch::*;
 pub use lane::*;
 pub use monitor::*;
 pub use names::*;
+pub use observer::*;
 pub use overlay::*;
 pub use ports::*;
 pub use rehearse::*;

@@ -2,13 +2,17 @@
 //!
 //! [`Line::step`] is the whole of it. Whatever goes wrong ends the run, and the worker decides what comes next.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{MutexGuard, mpsc, watch};
+use tokio::{
+    sync::{MutexGuard, mpsc, watch},
+    time::Instant,
+};
 
 use crate::{
-    Backoff, Batch, Checkpoint, Commit, Digest, Durability, Failure, FailureKind, Fetched, Lane, LastError, Monitor,
-    Order, Overlay, Processor, ProcessorName, ReadFrom, Refusal, Seat, Stage, Status, Step, Store, WorkerSettings,
+    Backoff, Batch, Checkpoint, Commit, Committed, Digest, Durability, Failed, Failure, FailureKind, Fetched, Lane,
+    LastError, Monitor, Order, Overlay, Processor, ProcessorName, ReadFrom, Refusal, Seat, Stage, Status, Step, Store,
+    WorkerSettings,
     apply::{Applied, Policy, Unapplied, apply, halted, refused},
     intake::{Intake, Next},
 };
@@ -90,18 +94,22 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
 
         let mut seat = in_turn(self.lane, self.orders).await?;
         let guard = seat.guard(self.store).await?;
-        let overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes);
+        let mut overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes);
+        if self.settings.observer.is_some() {
+            overlay = overlay.keeping_before();
+        }
         let policy =
             Policy { on_reject: self.settings.on_reject, resolutions: &self.checkpoint.resolutions, named: false };
         let fresh = self.overtimes.is_some();
         self.known.component = Some(seat.processor.code().component);
         tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
+        let began = Instant::now();
         let applied = match apply(&mut seat.processor, &batch, overlay, self.settings.batch, policy, fresh).await {
             Ok(applied) => applied,
             Err(unapplied) => {
                 let processor = seat.claim().processor.name.clone();
                 drop(seat);
-                return self.unapplied(&processor, unapplied, batch, intake);
+                return self.unapplied(processor, unapplied, batch, intake);
             }
         };
 
@@ -110,6 +118,20 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let step = self.advance(&batch);
         let durability = self.durability(&applied);
         let Applied { overlay, aside, cost, .. } = applied;
+        let seen = self.settings.observer.as_ref().map(|observer| {
+            let committed = Committed {
+                processor: claim.processor.name.clone(),
+                batch: Arc::clone(&batch),
+                changes: overlay.changes(),
+                parked: aside.parked.clone(),
+                skipped: aside.skipped,
+                cost,
+                component: code.as_ref().map(|code| code.component),
+                applying: began.elapsed(),
+                committing: Duration::ZERO,
+            };
+            (observer, committed, Instant::now())
+        });
         let (writes, parked, skipped) = (overlay.into_writes(), aside.parked_events(), aside.skipped);
         let written = writes.len() as u64;
         tracing::debug!(
@@ -124,6 +146,9 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         seat.commit(self.store, commit).await?;
         drop(seat);
 
+        if let Some((observer, committed, began)) = seen {
+            observer.committed(Committed { committing: began.elapsed(), ..committed });
+        }
         self.committed(&batch);
         tracing::debug!(generation = self.checkpoint.generation, to = %batch.to(), "committed");
         self.monitor.send_modify(|seen| {
@@ -212,40 +237,49 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
     /// Does what a batch that was not applied asks for.
     fn unapplied(
         &mut self,
-        processor: &ProcessorName,
+        processor: ProcessorName,
         unapplied: Unapplied,
         batch: Arc<Batch>,
         intake: &mut Intake,
     ) -> Result<(), Turn> {
-        match unapplied {
+        let mut culprit = None;
+        let (failure, error) = match unapplied {
             Unapplied::Smaller { spans } => {
                 *self.spans_max = spans;
                 intake.give_back(batch);
-                Ok(())
+                return Ok(());
             }
-            Unapplied::Refused(refusal @ Refusal::Overtime { .. }) => {
-                let failure = refused(refusal);
-                let place = batch.from().clone();
-                let count = match self.overtimes.take() {
-                    Some((known, count)) if known == place => count + 1,
-                    Some(_) | None => 1,
-                };
-                *self.overtimes = Some((place, count));
-                *self.spans_max = (batch.spans().len() / 2).max(1);
-                if count < OVERTIMES_MAX {
-                    return Err(failure.into());
-                }
-                *self.overtimes = None;
-                let cause = format!("{}, {OVERTIMES_MAX} times in a row at {}", failure.cause, batch.from());
-                let stalled = Failure::new(FailureKind::Stalled, Stage::Process, cause);
-                Err(stalled.hint("raise limits.call-time or lower batch-events, then `tidemill resume`").into())
-            }
-            Unapplied::Refused(refusal) => Err(refused(refusal).into()),
+            Unapplied::Refused(refusal @ Refusal::Overtime { .. }) => (self.overtime(refused(refusal), &batch), None),
+            Unapplied::Refused(refusal) => (refused(refusal), None),
             Unapplied::Rejected(rejected) => {
-                let (failure, error) = halted(processor, *rejected);
-                Err(Turn::Failed(failure, Some(Box::new(error))))
+                culprit = self.settings.observer.is_some().then(|| rejected.clone());
+                let (failure, error) = halted(&processor, *rejected);
+                (failure, Some(Box::new(error)))
             }
+        };
+        if let Some(observer) = &self.settings.observer {
+            let (failure, component) = (failure.clone(), self.known.component);
+            observer.failed(Failed { processor, batch, failure, culprit, component });
         }
+        Err(Turn::Failed(failure, error))
+    }
+
+    /// The wall clock was met: the batch becomes smaller, and after some times at one place the partition stalls.
+    fn overtime(&mut self, failure: Failure, batch: &Batch) -> Failure {
+        let place = batch.from().clone();
+        let count = match self.overtimes.take() {
+            Some((known, count)) if known == place => count + 1,
+            Some(_) | None => 1,
+        };
+        *self.overtimes = Some((place, count));
+        *self.spans_max = (batch.spans().len() / 2).max(1);
+        if count < OVERTIMES_MAX {
+            return failure;
+        }
+        *self.overtimes = None;
+        let cause = format!("{}, {OVERTIMES_MAX} times in a row at {}", failure.cause, batch.from());
+        Failure::new(FailureKind::Stalled, Stage::Process, cause)
+            .hint("raise limits.call-time or lower batch-events, then `tidemill resume`")
     }
 }
 

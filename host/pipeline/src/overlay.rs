@@ -6,7 +6,7 @@ use std::{
     ops::Bound,
 };
 
-use crate::{Failure, Value};
+use crate::{Change, Failure, Value};
 
 /// A consistent view of one processor's state. It is used by one call at a time, on a thread that may block.
 pub trait Snapshot: Send {
@@ -64,13 +64,22 @@ pub struct Overlay {
     bounds: WriteBounds,
     bytes: usize,
     bytes_settled: usize,
+    /// What the settled keys had in the snapshot, if somebody wants to know.
+    before: Option<Writes>,
 }
 
 impl Overlay {
     /// No writes yet over a snapshot.
     #[must_use]
     pub fn new(base: Box<dyn Snapshot>, bounds: WriteBounds) -> Self {
-        Self { base, settled: Writes::new(), current: Writes::new(), bounds, bytes: 0, bytes_settled: 0 }
+        Self { base, settled: Writes::new(), current: Writes::new(), bounds, bytes: 0, bytes_settled: 0, before: None }
+    }
+
+    /// Keeps what the written keys had before, for [`changes`](Self::changes). It costs a read for each of them.
+    #[must_use]
+    pub fn keeping_before(mut self) -> Self {
+        self.before = Some(Writes::new());
+        self
     }
 
     /// The value of a key: the last write to it, else the snapshot's.
@@ -143,8 +152,14 @@ impl Overlay {
         }
     }
 
-    /// Keeps the writes of the call that went well.
+    /// Keeps the writes of the call that went well. Reads the snapshot only if what was before is kept.
     pub fn settle(&mut self) {
+        if let Some(before) = &mut self.before {
+            for key in self.current.keys().filter(|key| !self.settled.contains_key(*key)) {
+                // Who only looks on does not fail a batch: if the state cannot be read, the commit will say so.
+                before.insert(key.clone(), self.base.get(key).unwrap_or_default());
+            }
+        }
         if self.settled.is_empty() {
             self.settled = std::mem::take(&mut self.current);
         } else {
@@ -162,6 +177,17 @@ impl Overlay {
     pub fn discard(&mut self) {
         self.current.clear();
         self.bytes = self.bytes_settled;
+    }
+
+    /// What the calls that went well changed, if what was before is kept; else nothing.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Change> {
+        let before = self.before.iter().flatten();
+        let change = |(key, before): (&String, &Option<Value>)| {
+            let after = self.settled.get(key).cloned().flatten();
+            Change { key: key.clone(), before: before.clone(), after }
+        };
+        before.map(change).collect()
     }
 
     /// The writes of the calls that went well. The snapshot is closed.
@@ -326,6 +352,28 @@ mod tests {
                 prop_assert_eq!(overlay.get(key).unwrap(), expected.get(key).unwrap());
             }
         }
+    }
+
+    #[test]
+    fn what_was_before_is_that_of_the_snapshot_whatever_was_written_in_between() {
+        let base = BTreeMap::from([("a".to_owned(), Value::from("1")), ("b".to_owned(), Value::from("2"))]);
+        let mut overlay = Overlay::new(Box::new(Fixed(base)), WriteBounds::default()).keeping_before();
+        overlay.write("a".into(), Some("10".into())).unwrap();
+        overlay.write("c".into(), Some("30".into())).unwrap();
+        overlay.settle();
+        overlay.write("d".into(), Some("40".into())).unwrap();
+        overlay.discard();
+        overlay.write("a".into(), Some("100".into())).unwrap();
+        overlay.write("b".into(), None).unwrap();
+        overlay.settle();
+        let change = |key: &str, before: Option<&str>, after: Option<&str>| Change {
+            key: key.to_owned(),
+            before: before.map(Value::from),
+            after: after.map(Value::from),
+        };
+        let expected =
+            [change("a", Some("1"), Some("100")), change("b", Some("2"), None), change("c", None, Some("30"))];
+        assert_eq!(overlay.changes(), expected);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{
     Backoff, BatchBounds, Checkpoint, Commit, Durability, Failure, FailureKind, Fetcher, Lane, LastError, Monitor,
-    PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status, Step, Store, WriteBounds,
+    Observer, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status, Step, Store,
+    WriteBounds,
     commit::NewPartition,
     line::{Known, Line, Turn},
     spans::way,
@@ -34,6 +35,8 @@ pub struct WorkerSettings {
     pub fetch_ahead_bytes: u32,
     /// The waits after failures.
     pub retry: RetryPolicy,
+    /// Who looks on, if somebody does.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// What the supervisor tells a worker.

@@ -15,6 +15,7 @@ mod components;
 mod desk;
 mod follower;
 mod listing;
+mod reloader;
 mod requests;
 mod runner;
 mod running;
@@ -24,7 +25,9 @@ mod wiring;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tidemill_pipeline::{Digest, Failure, FeedName, PartitionKey, ProcessorId, ProcessorName, Seen};
+use tidemill_pipeline::{
+    Digest, Failure, FeedName, Observer, PartitionKey, ProcessorId, ProcessorName, ReadFrom, Seen,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -33,6 +36,7 @@ use tokio::{
 
 pub(crate) use self::{
     alone::execute as execute_alone,
+    reloader::{Reloaded, Reloader},
     wiring::{Engine, Feed, Reader, Wiring, engine_settings, granted, limits, log_level, open_feed},
 };
 use self::{
@@ -54,6 +58,22 @@ pub(crate) struct HostOptions {
     pub(crate) accept_feed_change: AcceptFeedChange,
     /// Calls of components at the same time; none takes one a core.
     pub(crate) threads: Option<usize>,
+    /// Where the partitions of the first discovery begin, in place of what the configuration says.
+    pub(crate) start: Option<ReadFrom>,
+    /// Who looks on while batches are applied.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// When component files that changed are loaded.
+    pub(crate) reload: Reload,
+}
+
+/// When component files that changed are loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reload {
+    /// As soon as they are left alone.
+    #[default]
+    Watched,
+    /// When the [`Reloader`] asks for it.
+    Asked,
 }
 
 /// Which feeds may have changed their address.
@@ -83,6 +103,7 @@ pub(crate) struct Host {
     wiring: Arc<Wiring>,
     states: BTreeMap<ProcessorName, watch::Receiver<RunnerState>>,
     listings: Vec<Arc<FeedListing>>,
+    reloader: Reloader,
     runners: JoinSet<()>,
     /// What runs beside the runners and is simply dropped at the end.
     others: JoinSet<()>,
@@ -97,7 +118,7 @@ impl Host {
     /// When the data directory is taken or unusable, or a feed's settings cannot be used. A component that does
     /// not load is no error: its processor waits for another file.
     pub(crate) async fn start(config: &Config, options: HostOptions) -> anyhow::Result<Self> {
-        let data = config.data.clone();
+        let (data, watched) = (config.data.clone(), options.reload == Reload::Watched);
         let wiring = tokio::task::spawn_blocking(move || Wiring::open(&data, options)).await??;
         let wiring = Arc::new(wiring);
         let components = Arc::new(
@@ -116,10 +137,11 @@ impl Host {
             }
         }
         let files = config.processors.values().map(|processor| processor.component.as_path());
-        let watcher = Watcher::start(files)?;
+        let watcher = Watcher::start(files.filter(|_| watched))?;
         let stop = watch::Sender::new(false);
         let (mut runners, mut others, mut states, mut desk) =
             (JoinSet::new(), JoinSet::new(), BTreeMap::new(), Desk::new(Arc::clone(&wiring)));
+        let mut reloader = Reloader::default();
         for (name, processor) in &config.processors {
             let state = watch::Sender::new(RunnerState::default());
             states.insert(name.clone(), state.subscribe());
@@ -135,7 +157,8 @@ impl Host {
                 feeds: feeds.collect(),
                 wiring: Arc::clone(&wiring),
                 components: Arc::clone(&components),
-                files: watcher.changes(&processor.component),
+                files: watched.then(|| watcher.changes(&processor.component)),
+                asked: reloader.serve(name.clone()),
                 requests: inbox,
                 stop: stop.subscribe(),
                 state,
@@ -148,7 +171,7 @@ impl Host {
             others.spawn(async move { listing.run().await });
         }
         others.spawn(desk.run());
-        Ok(Self { wiring, states, listings, runners, others, stop, _watcher: watcher })
+        Ok(Self { wiring, states, listings, reloader, runners, others, stop, _watcher: watcher })
     }
 
     /// Where each partition stands, by processor.
@@ -160,6 +183,17 @@ impl Host {
             RunnerState::Loading | RunnerState::Unloadable | RunnerState::Ended => Vec::new(),
         };
         self.states.iter().flat_map(of).collect()
+    }
+
+    /// Asks the processors to load their components again. It outlives the host, and is then told nothing.
+    pub(crate) fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
+    /// Why each feed cannot be discovered, where it cannot.
+    pub(crate) fn undiscovered(&self) -> Vec<(FeedName, Failure)> {
+        let trouble = |listing: &Arc<FeedListing>| Some((listing.name.clone(), listing.trouble()?));
+        self.listings.iter().filter_map(trouble).collect()
     }
 
     /// The component that a processor runs now.

@@ -184,6 +184,7 @@ impl<B: Backend> World<B> {
             durability: Durability::Normal,
             fetch_ahead_bytes: 1 + u32::try_from(self.dice.below(300)).unwrap(),
             retry,
+            observer: None,
         };
         let monitor = &host.monitors[partition];
         let reader = Reader { log: log.clone(), dice: self.dice.clone(), trouble: self.trouble.clone() };

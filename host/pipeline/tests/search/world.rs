@@ -106,6 +106,7 @@ impl World {
             durability: Durability::Normal,
             fetch_ahead_bytes: 1_000,
             retry,
+            observer: None,
         };
         let fetch =
             FetchSettings { page_size: NonZeroU32::new(100).unwrap(), poll_interval: Duration::from_secs(1), retry };

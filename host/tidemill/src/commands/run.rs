@@ -47,7 +47,7 @@ pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -
         Some(feeds) => AcceptFeedChange::Feeds(feeds),
     };
     let began = Instant::now();
-    let mut host = Host::start(&config, HostOptions { accept_feed_change, threads: None }).await?;
+    let mut host = Host::start(&config, HostOptions { accept_feed_change, ..HostOptions::default() }).await?;
     let end = watch(&mut host, &mut signals, args.until_idle, progress).await;
     progress.clear();
     let events: u64 = host.seen().iter().map(|(_, _, seen)| seen.events).sum();

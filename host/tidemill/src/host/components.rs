@@ -5,6 +5,7 @@ use std::{
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use tidemill_pipeline::{Claim, Digest, Failure, FailureKind, Stage};
@@ -19,6 +20,14 @@ pub(crate) struct Components {
     /// Where accepted files are kept, each under its digest.
     directory: PathBuf,
     wiring: Arc<Wiring>,
+}
+
+/// A component whose file changed.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) component: Component,
+    /// How long it took to compile it, or to find its code.
+    pub(crate) compiling: Duration,
 }
 
 /// A component and how it came to be the one that runs.
@@ -60,7 +69,7 @@ impl Components {
         claim: &Claim,
         config: &ProcessorConfig,
         running: Digest,
-    ) -> anyhow::Result<Option<Component>> {
+    ) -> anyhow::Result<Option<Changed>> {
         let (path, bytes_max) = (config.component.clone(), config.limits.component_bytes_max);
         let bytes = spawn_blocking(move || read(&path, bytes_max)).await??;
         let found = Digest::of(&bytes);
@@ -71,9 +80,11 @@ impl Components {
             processor = %claim.processor.name, was = running.short(), found = found.short(),
             "the component's file changed; it is loaded beside the running component"
         );
+        let began = Instant::now();
         let (component, bytes) = self.load(config.component.clone(), config).await?;
+        let compiling = began.elapsed();
         self.keep(component.digest(), bytes).await?;
-        Ok(Some(component))
+        Ok(Some(Changed { component, compiling }))
     }
 
     async fn load(&self, path: PathBuf, config: &ProcessorConfig) -> anyhow::Result<(Component, Vec<u8>)> {

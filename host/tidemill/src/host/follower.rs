@@ -15,7 +15,7 @@ use super::{
     running::Running,
     wiring,
 };
-use crate::config::{FeedConfig, Start};
+use crate::config::FeedConfig;
 
 /// One processor along one feed.
 #[derive(Debug)]
@@ -121,10 +121,7 @@ impl Follower {
             let finished = checkpoint.status == tidemill_pipeline::Status::Finished;
             (key.partition, Known { cursor: checkpoint.read_from.cursor().cloned(), finished })
         });
-        let start = match self.running.config.start {
-            Start::First => ReadFrom::First,
-            Start::Last => ReadFrom::Last,
-        };
+        let start = self.running.start();
         let plan = plan(listed, &known.collect(), &start);
         let opened = plan.open.iter().map(|(partition, start)| self.new_partition(partition, start.clone()));
         self.running.open(opened.collect()).await?;
@@ -158,8 +155,13 @@ impl Follower {
         let key = self.key(partition);
         let children = children(partition, listed).map(|child| self.new_partition(child, ReadFrom::First)).collect();
         let watched = self.running.watch(&key, Order { children, ..Order::default() });
-        let settings =
-            wiring::worker_settings(key.clone(), self.feed.feed.identity(), &self.config, &self.running.config);
+        let settings = wiring::worker_settings(
+            key.clone(),
+            self.feed.feed.identity(),
+            &self.config,
+            &self.running.config,
+            self.running.observer(),
+        );
         let source = self.feed.feed.source(partition.clone());
         let fetch = wiring::fetch_settings(&self.config);
         let fetcher = Fetcher::new(source, fetch, watch::Sender::new(closed).subscribe(), Arc::clone(&watched.monitor));

@@ -1,7 +1,7 @@
 //! The runner: one task a processor. It loads the component, starts the followers, and changes the processor
 //! between two batches: reloads, and the requests of operators.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tidemill_pipeline::{Backoff, Claim, Failure, FailureKind, Order, ProcessorId};
 use tidemill_store::Request;
@@ -12,9 +12,10 @@ use tokio::{
 };
 
 use super::{
-    components::{self, Components, Loaded},
+    components::{self, Changed, Components, Loaded},
     follower::Follower,
     listing::FeedListing,
+    reloader::{Answer, Reloaded},
     requests,
     running::Running,
     watcher::FileChanges,
@@ -29,7 +30,10 @@ pub(crate) struct Runner {
     pub(crate) feeds: Vec<(Arc<FeedListing>, FeedConfig)>,
     pub(crate) wiring: Arc<Wiring>,
     pub(crate) components: Arc<Components>,
-    pub(crate) files: FileChanges,
+    /// None if the file is looked at only when somebody asks.
+    pub(crate) files: Option<FileChanges>,
+    /// Who asks for the file to be looked at, and wants to know what became of it.
+    pub(crate) asked: mpsc::Receiver<Answer>,
     pub(crate) requests: mpsc::Receiver<(Request, oneshot::Sender<()>)>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) state: watch::Sender<RunnerState>,
@@ -98,10 +102,15 @@ impl Runner {
     async fn begin(&mut self) -> Result<Option<Running>, Failure> {
         let Some(claim) = self.claim().await? else { return Ok(None) };
         let mut backoff = Backoff::new(wiring::retry_policy());
+        let mut answer: Option<Answer> = None;
         loop {
-            let mut again = None;
+            let (mut again, began) = (None, Instant::now());
             match self.components.at_start(&claim, &self.config).await {
                 Ok(Loaded { component, instead }) => {
+                    if let Some(answer) = answer {
+                        let (is, swapping) = (component.digest(), Duration::ZERO);
+                        answer.give(Reloaded::Swapped { was: None, is, compiling: began.elapsed(), swapping });
+                    }
                     if let Some(error) = instead {
                         tracing::error!(
                             processor = %self.id.name, cause = format!("{error:#}"), running = component.digest().short(),
@@ -116,19 +125,29 @@ impl Runner {
                     tracing::warn!(processor = %self.id.name, cause = format!("{error:#}"), ?wait, "the component cannot be loaded now; it is tried again");
                     self.state.send_replace(RunnerState::Loading);
                     again = Some(Instant::now() + wait);
+                    if let Some(answer) = answer.take() {
+                        answer.give(Reloaded::Refused(error));
+                    }
                 }
                 Err(error) => {
                     if let Some(failure) = superseded(&error) {
                         return Err(failure.clone());
                     }
-                    tracing::error!(processor = %self.id.name, cause = format!("{error:#}"), "the component does not load; waiting for another file");
                     self.state.send_replace(RunnerState::Unloadable);
+                    match answer.take() {
+                        // Whoever asked says it.
+                        Some(answer) => answer.give(Reloaded::Refused(error)),
+                        None => {
+                            tracing::error!(processor = %self.id.name, cause = format!("{error:#}"), "the component does not load; waiting for another file")
+                        }
+                    }
                 }
             }
             tokio::select! {
                 biased;
                 () = told(&mut self.stop) => return Ok(None),
-                () = self.files.next() => {}
+                () = changed(&mut self.files) => {}
+                Some(asked) = self.asked.recv() => answer = Some(asked),
                 () = due(again) => {}
                 Some((request, done)) = self.requests.recv() => {
                     // Nothing runs, so there is no lane to enter. What needs the component is refused by the store.
@@ -155,7 +174,7 @@ impl Runner {
         }
         // The file may have changed between its loading and the first look at the watcher.
         let mut backoff = Backoff::new(wiring::retry_policy());
-        let mut again = self.reload(&running, &mut backoff).await;
+        let mut again = if self.files.is_some() { self.reload(&running, &mut backoff).await } else { None };
         let mut superseded = None;
         loop {
             tokio::select! {
@@ -172,7 +191,8 @@ impl Runner {
                     Some(Err(error)) if error.is_cancelled() => {}
                     Some(Err(error)) => tracing::error!(processor = %self.id.name, %error, "a follower ended as it never should: this is a bug of Tidemill"),
                 },
-                () = self.files.next() => again = self.reload(&running, &mut backoff).await,
+                () = changed(&mut self.files) => again = self.reload(&running, &mut backoff).await,
+                Some(answer) = self.asked.recv() => answer.give(self.try_reload(&running).await.unwrap_or_else(Reloaded::Refused)),
                 () = due(again) => again = self.reload(&running, &mut backoff).await,
                 Some((request, done)) = self.requests.recv() => {
                     requests::execute(&running, request).await;
@@ -190,7 +210,7 @@ impl Runner {
     async fn reload(&self, running: &Running, backoff: &mut Backoff) -> Option<Instant> {
         let was = running.component().digest();
         match self.try_reload(running).await {
-            Ok(()) => backoff.reset(),
+            Ok(_) => backoff.reset(),
             Err(error) if components::passing(&error).is_some() => {
                 let wait = backoff.next(None);
                 tracing::warn!(
@@ -207,21 +227,30 @@ impl Runner {
         None
     }
 
-    async fn try_reload(&self, running: &Running) -> anyhow::Result<()> {
+    async fn try_reload(&self, running: &Running) -> anyhow::Result<Reloaded> {
         let was = running.component().digest();
-        if let Some(component) = self.components.if_changed(&running.claim, &self.config, was).await? {
-            let is = component.digest();
-            running.swap(component).await?;
-            tracing::info!(processor = %self.id.name, was = was.short(), is = is.short(), "the component was reloaded");
-            running.tell(|order: &mut Order| order.revision += 1);
-        }
-        Ok(())
+        let changed = self.components.if_changed(&running.claim, &self.config, was).await?;
+        let Some(Changed { component, compiling }) = changed else { return Ok(Reloaded::Unchanged) };
+        let (is, began) = (component.digest(), Instant::now());
+        running.swap(component).await?;
+        let swapping = began.elapsed();
+        tracing::info!(processor = %self.id.name, was = was.short(), is = is.short(), ?swapping, "the component was reloaded");
+        running.tell(|order: &mut Order| order.revision += 1);
+        Ok(Reloaded::Swapped { was: Some(was), is, compiling, swapping })
     }
 }
 
 /// The failure behind an error, if another host has the processor.
 fn superseded(error: &anyhow::Error) -> Option<&Failure> {
     error.downcast_ref::<Failure>().filter(|failure| failure.kind == FailureKind::Superseded)
+}
+
+/// Waits until the file changes; for ever if nobody watches it.
+async fn changed(files: &mut Option<FileChanges>) {
+    match files {
+        Some(files) => files.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits until a moment; for ever if there is none.

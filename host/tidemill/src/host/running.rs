@@ -7,13 +7,13 @@ use std::{
 };
 
 use tidemill_pipeline::{
-    Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Order, PartitionKey, Seen,
-    StateGuard, StateSpace, Status,
+    Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Observer, Order,
+    PartitionKey, ReadFrom, Seen, StateGuard, StateSpace, Status,
 };
 use tokio::sync::watch;
 
 use super::wiring::{Component, Processor, Store, Wiring};
-use crate::config::{ProcessorConfig, StateLayout};
+use crate::config::{ProcessorConfig, Start, StateLayout};
 
 /// A processor that runs. Shared by its runner, its followers and whoever looks at it.
 pub(crate) struct Running {
@@ -78,6 +78,19 @@ impl Running {
 
     fn processor(&self) -> Processor {
         self.wiring.processor(&self.component(), &self.claim.processor.name, &self.config)
+    }
+
+    /// Who looks on, if somebody does.
+    pub(crate) fn observer(&self) -> Option<Arc<dyn Observer>> {
+        self.wiring.options.observer.clone()
+    }
+
+    /// Where the partitions of the first discovery begin.
+    pub(crate) fn start(&self) -> ReadFrom {
+        self.wiring.options.start.clone().unwrap_or(match self.config.start {
+            Start::First => ReadFrom::First,
+            Start::Last => ReadFrom::Last,
+        })
     }
 
     /// The lane of a partition: the processor's, or its own where the state is partitioned.

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tidemill_engine::{CodeHashes, Compiler, CompilerCommand, EngineSettings, LogLevel, ProcessorSettings};
 use tidemill_feeds::{Address, Bounds, Credential, FeedSettings};
 use tidemill_pipeline::{
-    Claim, Digest, Failure, FeedName, FetchSettings, PartitionKey, ProcessorId, ProcessorName, RetryPolicy,
+    Claim, Digest, Failure, FeedName, FetchSettings, Observer, PartitionKey, ProcessorId, ProcessorName, RetryPolicy,
     WorkerSettings,
 };
 use tidemill_store::{DataLock, Options, Owner, RequestKind, Requests};
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(10);
 pub(crate) struct Wiring {
     pub(crate) store: Store,
     engine: Engine,
-    options: HostOptions,
+    pub(crate) options: HostOptions,
     data: std::path::PathBuf,
     /// Says to others that this process runs the processors. Released by the system however the process ends.
     _lock: DataLock,
@@ -218,6 +218,7 @@ pub(crate) fn worker_settings(
     feed_identity: String,
     feed: &FeedConfig,
     config: &ProcessorConfig,
+    observer: Option<Arc<dyn Observer>>,
 ) -> WorkerSettings {
     WorkerSettings {
         key,
@@ -228,5 +229,6 @@ pub(crate) fn worker_settings(
         durability: config.durability,
         fetch_ahead_bytes: feed.bounds.fetch_ahead_bytes,
         retry: retry_policy(),
+        observer,
     }
 }

@@ -178,6 +178,43 @@ impl Kind for File {
     }
 }
 
+/// Files or directories, resolved against the directory of the configuration; at least one.
+pub(super) struct Paths;
+
+impl Kind for Paths {
+    type Out = Vec<PathBuf>;
+
+    fn expects(&self) -> String {
+        "a list of paths, relative to this file".to_owned()
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Self::Out> {
+        let paths = Words("paths, relative to this file").read(name, value, reading)?;
+        if paths.is_empty() {
+            return self.mismatch(name, value, reading, "leave it out to watch the directory of this file".to_owned());
+        }
+        Some(paths.iter().map(|path| reading.directory.join(path.get_ref())).collect())
+    }
+}
+
+/// Text with something in it.
+pub(super) struct Line;
+
+impl Kind for Line {
+    type Out = String;
+
+    fn expects(&self) -> String {
+        "a command, as text".to_owned()
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<String> {
+        match value.get_ref().as_str() {
+            Some(text) if !text.trim().is_empty() => Some(text.to_owned()),
+            _ => self.mismatch(name, value, reading, None),
+        }
+    }
+}
+
 /// A list of texts, each with its place, so that what is checked later can be shown.
 pub(super) struct Words(pub(super) &'static str);
 

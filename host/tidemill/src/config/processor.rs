@@ -10,7 +10,7 @@ use toml::Spanned;
 use tracing::Level;
 
 use super::{
-    kinds::{Choice, Count, File, Size, Time, Words},
+    kinds::{Choice, Count, File, Line, Paths, Size, Time, Words},
     problem::Problems,
     section::{Reading, Section},
     values::ComponentConfig,
@@ -21,6 +21,10 @@ use super::{
 pub struct ProcessorConfig {
     /// The file of the component.
     pub component: PathBuf,
+    /// What `dev` runs to build the component, if somebody said.
+    pub build: Option<String>,
+    /// What `dev` watches; none for the configuration's directory.
+    pub sources: Option<Vec<PathBuf>>,
     /// The feeds that it reads, in the order of the file, none twice; at least one.
     pub feeds: Vec<FeedName>,
     /// Where the partitions of the first discovery begin.
@@ -103,6 +107,8 @@ impl ProcessorConfig {
             &File,
             "The WebAssembly component. When the file changes, it is reloaded between two batches.",
         );
+        let build = section.optional("build", &Line, "The command that builds the component, for `tidemill dev`. A shell runs it in the directory of this file. `run` ignores it.");
+        let sources = section.optional("sources", &Paths, "What `tidemill dev` watches: files and directories. Without it the directory of this file. In directories some things are passed over: hidden files, what is built, data, components; see [development.md](development.md).");
         let feeds = section.required("feeds", &Words("feed names"), "The feeds that it reads; at least one.");
         let start = section.setting("start", &Choice(&[("first", Start::First), ("last", Start::Last)]), "\"first\"", "Where to begin at the first start: `first` reads the whole feed, `last` from about now. Later starts go on from the cursor.");
         let on_reject = section.setting(
@@ -145,6 +151,8 @@ impl ProcessorConfig {
         let batch = BatchBounds { events_max: usize::try_from(events_max).unwrap_or(usize::MAX), bytes_max };
         let read = component.zip(limits).map(|(component, limits)| Self {
             component,
+            build,
+            sources,
             feeds: Vec::new(),
             start,
             on_reject,

@@ -1,6 +1,7 @@
 //! What the end-to-end tests are made of.
 
 pub mod conformance;
+pub mod dev;
 pub mod feedapi;
 pub mod guest_host;
 pub mod project;

@@ -3,6 +3,7 @@
 mod about;
 mod bindings;
 mod control;
+mod dev;
 mod feed;
 mod parked;
 mod run;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 pub use about::{CompletionsArgs, ManArgs, SchemaArgs};
 pub use bindings::{BindingsArgs, BindingsCommand, GoBindingsArgs};
 pub use control::{PauseArgs, ResetArgs, ResumeArgs, Target};
+pub use dev::{DevArgs, From};
 pub use feed::{FeedCommand, ServeArgs, TailArgs};
 pub use parked::{ParkedCommand, ParkedListArgs, ParkedOne, ParkedSome};
 pub use run::{
@@ -57,6 +59,8 @@ pub struct Args {
 pub enum Command {
     /// Run the processors of the configuration until stopped.
     Run(RunArgs),
+    /// Develop: build what is edited, reload it while events flow, and see every batch.
+    Dev(DevArgs),
     /// See it work, with nothing but this binary: a generated feed, a component, a reload while events flow.
     Demo(DemoArgs),
     /// Check the configuration and its components, and report everything that is wrong at once.
@@ -163,6 +167,9 @@ mod tests {
             "tidemill run --accept-feed-change orders --accept-feed-change users",
             "tidemill -c other.toml check",
             "tidemill check --config other.toml",
+            "tidemill dev",
+            "tidemill dev totals join --fresh",
+            "tidemill dev totals --from last --json",
             "tidemill demo",
             "tidemill completions zsh",
             "tidemill man man",

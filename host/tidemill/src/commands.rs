@@ -7,6 +7,7 @@ mod bindings;
 mod check;
 mod control;
 mod demo;
+mod dev;
 mod feed_serve;
 mod inspect;
 mod parked;
@@ -23,6 +24,7 @@ use anyhow::Context as _;
 use crate::{
     cli::{Args, Command, FeedCommand},
     exit::Exit,
+    logging::Tap,
     output::Progress,
 };
 
@@ -30,12 +32,13 @@ use crate::{
 ///
 /// # Errors
 /// A [`ConfigError`](crate::config::ConfigError) or a [`Misuse`](crate::exit::Misuse) for exit code 2, anything else for 1.
-pub fn execute(args: Args, progress: &Progress) -> anyhow::Result<Exit> {
+pub fn execute(args: Args, progress: &Progress, tap: &Tap) -> anyhow::Result<Exit> {
     let config = args.config;
     match args.command {
         Command::Check => check::execute(&config),
         Command::Feed(FeedCommand::Serve(args)) => block_on(feed_serve::execute(args)),
         Command::Run(args) => block_on(run::execute(args, &config, progress)),
+        Command::Dev(args) => block_on(dev::execute(args, &config, tap)),
         Command::Demo(args) => block_on(demo::execute(args, progress)),
         Command::Inspect(args) => inspect::execute(&args),
         Command::Bindings(command) => bindings::execute(&command),

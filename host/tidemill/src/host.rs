@@ -190,12 +190,6 @@ impl Host {
         self.reloader.clone()
     }
 
-    /// Why each feed cannot be discovered, where it cannot.
-    pub(crate) fn undiscovered(&self) -> Vec<(FeedName, Failure)> {
-        let trouble = |listing: &Arc<FeedListing>| Some((listing.name.clone(), listing.trouble()?));
-        self.listings.iter().filter_map(trouble).collect()
-    }
-
     /// The component that a processor runs now.
     pub(crate) fn component(&self, processor: &ProcessorName) -> Option<Digest> {
         match &*self.states.get(processor)?.borrow() {

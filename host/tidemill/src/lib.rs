@@ -4,6 +4,7 @@
 //!   main ── cli (what was typed) ──▶ commands ──▶ config (what it means)
 //!                                      │
 //!                                      ├──▶ serve   (`feed serve`: a file as a feed)
+//!                                      ├──▶ dev     (`dev`: watching, building, showing)
 //!                                      └──▶ output  (tables, JSON, progress), logging, exit
 //! ```
 
@@ -12,6 +13,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod contract;
+mod dev;
 pub mod exit;
 mod host;
 pub mod logging;

@@ -1,9 +1,19 @@
 //! Logs: to standard error, as text for people or as JSON, and never anywhere else.
 
+mod tap;
+
 use std::io::{self, IsTerminal as _, Write};
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{LevelFilter, Targets},
+    fmt::MakeWriter,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
+pub(crate) use self::tap::Said;
+pub use self::tap::Tap;
 use crate::{
     cli::{LogArgs, LogFormat},
     exit::Misuse,
@@ -16,20 +26,31 @@ pub const GUEST_TARGET: &str = "guest";
 /// The targets of our own lines.
 const OUR_TARGETS: [&str; 5] = ["tidemill", "tidemill_engine", "tidemill_feeds", "tidemill_pipeline", "tidemill_store"];
 
-/// Begins to log. Lines and progress share the terminal without tearing each other.
+/// Begins to log. Lines and progress share the terminal without tearing each other. With a tap, what components say and what
+/// the host warns of goes there, and lines are written only if the command line asks for them.
 ///
 /// # Errors
 /// [`Misuse`] when the level is none.
-pub fn start(args: &LogArgs, progress: &Progress) -> anyhow::Result<()> {
-    let filter = filter(args.log_level.as_deref().unwrap_or("info"))?;
+pub fn start(args: &LogArgs, progress: &Progress, tap: Option<&Tap>) -> anyhow::Result<()> {
+    let level = if tap.is_some() { "off" } else { "info" };
+    let filter = filter(args.log_level.as_deref().unwrap_or(level))?;
     let terminal = io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(Lines(progress.clone()));
-    let registry = tracing_subscriber::registry().with(filter);
+    let tap = tap.cloned().map(|tap| tap.with_filter(tapped()));
+    let registry = tracing_subscriber::registry().with(tap);
     match args.log_format {
-        LogFormat::Text => registry.with(lines.with_ansi(colours(terminal))).init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_current_span(false)).init(),
+        LogFormat::Text => registry.with(lines.with_ansi(colours(terminal)).with_filter(filter)).init(),
+        LogFormat::Json => {
+            registry.with(lines.json().flatten_event(true).with_current_span(false).with_filter(filter)).init();
+        }
     }
     Ok(())
+}
+
+/// What goes to a tap: everything that components say, our warnings, and the spans that tell their places.
+fn tapped() -> Targets {
+    let ours = OUR_TARGETS.iter().map(|target| (*target, LevelFilter::INFO));
+    Targets::new().with_targets(ours).with_target(GUEST_TARGET, LevelFilter::TRACE)
 }
 
 /// A level alone is for our own lines and those of components; libraries only warn.

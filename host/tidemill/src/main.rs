@@ -7,7 +7,7 @@ use tidemill::{
     cli::{Args, Command},
     commands,
     exit::Exit,
-    logging,
+    logging::{self, Tap},
     output::Progress,
 };
 use tidemill_engine::compile_child;
@@ -18,7 +18,9 @@ fn main() -> ExitCode {
         Args { command: Command::CompileChild(args), .. } => return compile_child(args.arguments),
         args => args,
     };
-    let progress = Progress::for_terminal();
-    let result = logging::start(&args.log, &progress).and_then(|()| commands::execute(args, &progress));
+    let (progress, tap) = (Progress::for_terminal(), Tap::default());
+    // What it shows has room for what is logged.
+    let tapped = matches!(args.command, Command::Dev(_)).then_some(&tap);
+    let result = logging::start(&args.log, &progress, tapped).and_then(|()| commands::execute(args, &progress, &tap));
     Exit::report(&result)
 }

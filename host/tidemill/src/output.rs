@@ -1,5 +1,6 @@
 //! Output: data to standard output, as tables for people or JSON for programs; complaints to standard error.
 
+mod frames;
 mod progress;
 mod table;
 mod value;
@@ -11,6 +12,7 @@ use std::{
 
 use serde::Serialize;
 
+pub use frames::guest_frames;
 pub use progress::{Progress, Snapshot};
 pub use table::Table;
 pub use value::{Named, one_line};
@@ -86,6 +88,18 @@ pub fn shorten(text: &str, chars_max: usize) -> Cow<'_, str> {
     }
 }
 
+/// At most so many characters: the beginning and the end, with `…` between them.
+#[must_use]
+pub fn middle(text: &str, chars_max: usize) -> Cow<'_, str> {
+    if text.char_indices().nth(chars_max).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let end = chars_max.saturating_sub(1) / 3;
+    let begin = chars_max.saturating_sub(1) - end;
+    let last = text.chars().rev().take(end).collect::<Vec<_>>();
+    Cow::Owned(text.chars().take(begin).chain(['…']).chain(last.into_iter().rev()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +116,8 @@ mod tests {
         assert_eq!(shorten("12345", 5), "12345");
         assert_eq!(shorten("123456", 5), "1234…");
         assert_eq!(shorten("ææææææ", 3), "ææ…");
+        assert_eq!(middle("123456", 6), "123456");
+        assert_eq!(middle("1234567890", 7), "1234…90");
+        assert_eq!(middle("æøåæøå", 4), "æø…å");
     }
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod demo_component;
+mod dev;
 mod guests;
 mod interop;
 mod million;

@@ -188,6 +188,10 @@ impl Kind for Paths {
         "a list of paths, relative to this file".to_owned()
     }
 
+    fn schema(&self) -> Json {
+        json!({ "type": "array", "minItems": 1, "items": File.schema() })
+    }
+
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Self::Out> {
         let paths = Words("paths, relative to this file").read(name, value, reading)?;
         if paths.is_empty() {
@@ -205,6 +209,10 @@ impl Kind for Line {
 
     fn expects(&self) -> String {
         "a command, as text".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "type": "string", "pattern": r"\S" })
     }
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<String> {

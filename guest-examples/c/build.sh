@@ -111,7 +111,7 @@ echo "$cc" >build/cc.txt
 # ---- Bindings, objects, component ----
 
 command -v "$tidemill" >/dev/null || fail "there is no program \`$tidemill\`, which generates the bindings" "put it on PATH, or set TIDEMILL"
-"$tidemill" bindings c build/bindings.new >&2 || fail "\`$tidemill bindings c\` failed" "is it the version that belongs to this project?"
+"$tidemill" bindings c build/bindings.new >build/bindings.txt 2>&1 || { cat build/bindings.txt >&2; false; } || fail "\`$tidemill bindings c\` failed" "is it the version that belongs to this project?"
 # Equal bindings keep their age, so that what was compiled with them stays.
 if diff -r build/bindings.new build/bindings >/dev/null 2>&1; then
     rm -r build/bindings.new

@@ -23,11 +23,12 @@ if ! cmp -s package-lock.json "$home/node_modules/.installed"; then
     cp package.json package-lock.json "$home"
   fi
   (cd "$home" && npm ci --no-audit --no-fund --loglevel=error >&2)
-  ln -sfn "$(cd "$sdk" && pwd)" "$home/node_modules/tidemill"
   cp package-lock.json "$home/node_modules/.installed"
 fi
-if [ "$home" != . ] && { [ -L node_modules ] || [ ! -e node_modules ]; }; then
-  ln -sfn "$(cd "$home" && pwd)/node_modules" node_modules
+if [ "$home" != . ]; then
+  home=$(cd "$home" && pwd)
+  ln -sfn "$(cd "$sdk" && pwd)" "$home/node_modules/tidemill"
+  if [ -L node_modules ] || [ ! -e node_modules ]; then ln -sfn "$home/node_modules" node_modules; fi
 fi
 
 exec node "$sdk/build.js" "$wit" "build/$name.wasm"

@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { blankTypes } from "./blank.js";
 
 const SDK = dirname(fileURLToPath(import.meta.url));
-const SDK_IN_COMPONENT = ["package.json", "tidemill.js", "report.js", "contract.js"];
+const SDK_IN_COMPONENT = ["package.json", "tidemill.js", "nesting.js", "report.js", "contract.js"];
 const NOT_SOURCES = new Set(["node_modules", "build", "tidemill", "cases", "data"]);
 const STAGE = resolve("build/stage");
 

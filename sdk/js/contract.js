@@ -25,11 +25,17 @@ Math.random = () => {
 const show = (value) => (typeof value === "object" && !(value instanceof Error) ? JSON.stringify(value) : String(value));
 const line = (level) => (...values) => log.write(level, values.map(show).join(" ").toWellFormed());
 
-globalThis.console = {
-  trace: line("trace"),
-  debug: line("debug"),
-  log: line("info"),
-  info: line("info"),
-  warn: line("warn"),
-  error: line("error"),
-};
+// It counts from the moment of the build.
+Reflect.deleteProperty(globalThis, "performance");
+
+// QuickJS has no console.
+Object.assign(globalThis, {
+  console: {
+    trace: line("trace"),
+    debug: line("debug"),
+    log: line("info"),
+    info: line("info"),
+    warn: line("warn"),
+    error: line("error"),
+  },
+});

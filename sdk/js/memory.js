@@ -21,6 +21,7 @@ export const snapshot = () => ({ values: sorted(), lines });
 
 export function begin() {}
 
+/** @satisfies {typeof import("tidemill:processor/state@0.1.0")} */
 export const state = {
   get: (key) => values.get(key),
   getMany: (keys) => keys.map((key) => values.get(key)),
@@ -39,11 +40,13 @@ export const state = {
   },
 };
 
+/** @satisfies {typeof import("tidemill:processor/config@0.1.0")} */
 export const config = {
   get: (name) => settings.get(name),
   getAll: () => [...settings].sort(([a], [b]) => compare(a, b)),
 };
 
+/** @satisfies {typeof import("tidemill:processor/log@0.1.0")} */
 export const log = {
   enabled: (level) => LEVELS.indexOf(level) >= LEVELS.indexOf(least),
   write(level, message) {

@@ -1,5 +1,6 @@
 // The module that processors import: events in, state, configuration and log beside them, failures as exceptions.
 import * as contract from "#contract";
+import { checkNesting } from "./nesting.js";
 import { report, reasonOf } from "./report.js";
 
 /** A place outside every batch: the host searches for the event itself. */
@@ -8,6 +9,11 @@ const UNKNOWN = 0x7fff_ffff;
 /** This event can never be applied. Its reason is the message alone, without a stack. */
 export class Reject extends Error {
   name = "Reject";
+
+  /**
+   * @param {string} reason
+   * @param {{ index?: number, cause?: unknown }} [options]
+   */
   constructor(reason, { index, cause } = {}) {
     super(reason, { cause });
     this.index = index;
@@ -17,6 +23,11 @@ export class Reject extends Error {
 /** The world is not ready: give me the same batch again, later. */
 export class Retry extends Error {
   name = "Retry";
+
+  /**
+   * @param {string} reason
+   * @param {{ afterMs?: number, cause?: unknown }} [options]
+   */
   constructor(reason, { afterMs = 1000, cause } = {}) {
     super(reason, { cause });
     this.afterMs = afterMs;
@@ -56,6 +67,7 @@ class Event {
     const data = this.data;
     if (typeof data !== "string") throw new Reject(`not ${what}: the payload is bytes`, { index: this.index });
     try {
+      checkNesting(data);
       return JSON.parse(data);
     } catch (cause) {
       throw new Reject(`not ${what}: ${cause.message}`, { index: this.index, cause });
@@ -63,7 +75,11 @@ class Event {
   }
 }
 
-/** Calls `apply` with each event's JSON and the event itself. */
+/**
+ * Calls `apply` with each event's JSON and the event itself.
+ * @param {(payload: any, event: Event) => void} apply
+ * @param {{ what?: string }} [options]
+ */
 export function each(apply, { what } = {}) {
   return batch((events) => {
     for (const event of events) refusePromise(apply(event.json(what), event));
@@ -131,6 +147,7 @@ export const state = {
     );
   },
 
+  /** @param {{ prefix?: string, after?: string | null, limit?: number }} [range] */
   scan({ prefix = "", after, limit = 0 } = {}) {
     const page = contract.state.scan({
       prefix: text(prefix, "a prefix"),
@@ -169,7 +186,10 @@ export const log = {
   error: (message) => log.write("error", message),
 };
 
-/** A value as it crosses to the host. */
+/**
+ * A value as it crosses to the host.
+ * @returns {import("tidemill:processor/types@0.1.0").Value}
+ */
 function lower(value) {
   if (value instanceof Uint8Array) return { tag: "bytes", val: value };
   return { tag: "text", val: text(value, "a value") };

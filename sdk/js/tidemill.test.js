@@ -96,3 +96,13 @@ test("lines below the level are left out", () => {
   const { log: lines } = run(each(() => { log.debug("no"); log.info("yes"); }), { events: [0] });
   assert.deepEqual(lines, [{ level: "info", message: "yes" }]);
 });
+
+test("JSON that nests without end is rejected, and brackets in texts or side by side are not levels", () => {
+  const handler = each((value) => state.put("read", JSON.stringify(value)));
+  const deep = (levels) => "[".repeat(levels) + "]".repeat(levels);
+  const fine = [deep(1000), JSON.stringify("[{\\\"".repeat(2000)), JSON.stringify(Array(3000).fill({ a: [] }))];
+  for (const json of fine) assert.equal(run(handler, { events: [json] }).state.read, json);
+  for (const json of [deep(1001), "[".repeat(100_000), '{"a":'.repeat(100_000)]) {
+    assert.match(failureOf(handler, [json]).val.reason, /^not JSON: it nests deeper than 1000 levels/);
+  }
+});

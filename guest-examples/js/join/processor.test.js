@@ -1,4 +1,4 @@
-// The processor's logic in plain Node: `node --test`.
+// The processor's logic in plain Node: `npm test`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { run } from "tidemill/testing";

@@ -1,4 +1,4 @@
-// What people read when a processor throws, in plain Node: `node --test`.
+// What people read when a processor throws, in plain Node: `npm test`.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

@@ -17,6 +17,6 @@ export const handler = batch((events) => {
 /** The number that a key holds; a key without a value holds 0. */
 function total(key, value) {
   if (value === undefined) return 0n;
-  if (typeof value === "string" && /^-?\d+$/.test(value)) return BigInt(value);
+  if (typeof value === "string" && /^[+-]?\d+$/.test(value)) return BigInt(value);
   throw new Halt(`the state of \`${key}\` is not a number`);
 }

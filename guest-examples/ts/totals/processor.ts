@@ -18,6 +18,6 @@ export const handler = batch((events) => {
 /** The number that a key holds; a key without a value holds 0. */
 function total(key: string, value: Value | undefined): bigint {
   if (value === undefined) return 0n;
-  if (typeof value === "string" && /^-?\d+$/.test(value)) return BigInt(value);
+  if (typeof value === "string" && /^[+-]?\d+$/.test(value)) return BigInt(value);
   throw new Halt(`the state of \`${key}\` is not a number`);
 }

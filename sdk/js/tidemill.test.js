@@ -55,6 +55,15 @@ test("a long message leaves room for the place that threw, within 4 KiB", () => 
   }
 });
 
+test("a reason of one's own is cut at 4 KiB, between characters", () => {
+  for (const letter of ["x", "é", "€", "😀"]) {
+    const { reason } = failureOf(each(() => { throw new Reject(letter.repeat(5_000)); })).val;
+    const bytes = Buffer.byteLength(reason);
+    assert.ok(bytes <= 4096 && bytes > 4088, `${bytes}`);
+    assert.ok(reason.isWellFormed() && reason.endsWith("…"));
+  }
+});
+
 test("the causes of an exception follow it", () => {
   const handler = each(() => { throw new Error("outer", { cause: new TypeError("inner") }); });
   assert.match(failureOf(handler).val.reason, /^Error: outer\n[^]*\ncaused by: TypeError: inner\n/);

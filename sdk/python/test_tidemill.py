@@ -84,7 +84,8 @@ class Failures(unittest.TestCase):
 
 class States(unittest.TestCase):
     def test_a_scan_gives_every_page_by_the_bytes_of_the_keys(self) -> None:
-        before = {f"k/{number:04}": "x" for number in range(2500)} | {"k/é": b"y", "l": "z"}
+        before: dict[str, str | bytes] = {f"k/{number:04}": "x" for number in range(2500)}
+        before |= {"k/é": b"y", "l": "z"}
         found: list[Any] = []
         run(lambda batch: found.extend(state.scan("k/")), "1", state=before)
         self.assertEqual(found, [*list(before.items())[:2500], ("k/é", b"y")])
@@ -103,7 +104,8 @@ class States(unittest.TestCase):
         self.assertEqual(run(process, "1", state={"c": "3"}), {"a": "1", "b": b"2"})
 
     def test_what_is_neither_text_nor_bytes_is_refused(self) -> None:
-        for write in [{5: "x"}, {"x": 5}, {"\ud800": "x"}, {"x": "\ud800"}, {"": "x"}, {"x" * 1025: "x"}]:
+        writes: list[Any] = [{5: "x"}, {"x": 5}, {"\ud800": "x"}, {"x": "\ud800"}, {"": "x"}, {"x" * 1025: "x"}]
+        for write in writes:
             with self.subTest(write=write), self.assertRaises((TypeError, ValueError)):
                 run(lambda batch: state.apply(write), "1")
 
@@ -121,7 +123,8 @@ class Words(unittest.TestCase):
         self.assertTrue(callable(globals()["Handler"]().process))
 
     def test_json_is_text_and_neither_nan_nor_bottomless(self) -> None:
-        for data in [b"1", "NaN", "Infinity", "[" * 100_000, ""]:
+        payloads: list[str | bytes] = [b"1", "NaN", "Infinity", "[" * 100_000, ""]
+        for data in payloads:
             with self.subTest(data=data[:9]), self.assertRaises(ValueError):
                 Event(data).json()
 

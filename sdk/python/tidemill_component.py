@@ -24,7 +24,7 @@ HOUR_MS = 3_600_000  # the longest wait that counts
 NOWHERE = 2**32 - 1  # a place outside of every batch: Tidemill searches for the event
 REASON_BYTES = 4000  # Tidemill keeps 4 KiB
 OURS = (tidemill.__file__, __file__)
-MOUNT = re.compile(r"(?<![^\s\"])/\d+/(?=\w)")  # in a component the folders of --python-path are /0, /1 and so on
+MOUNT = re.compile(r'(?:^|(?<=File "))/\d+/')  # in a component the folders of --python-path are /0, /1 and so on
 LEVELS = {
     TRACE: _log.Level.TRACE,
     logging.DEBUG: _log.Level.DEBUG,
@@ -50,11 +50,8 @@ def handler(process: Callable[[Batch], None]) -> type:
             except Exception as error:
                 raise Err(failure(error, batch)) from error
 
-    keep_sources()
-    # What is there now stays for good. If the collector went through it in every call, each new instance would touch,
-    # and so copy, all of its memory: 2 to 3 times the time of a call with a thousand events.
-    gc.collect()
-    gc.freeze()
+    if sys.platform == "wasi":
+        freeze()
     return Handler
 
 
@@ -75,22 +72,30 @@ def explanation(error: Exception) -> str:
     """`file:line: message`, then the traceback through your code; if it is long, its outermost part is left out."""
     trace = traceback.TracebackException.from_exception(error)
     trace.stack[:] = [frame for frame in trace.stack if frame.filename not in OURS]
-    last = trace.stack[-1] if trace.stack else None
     message = "".join(trace.format_exception_only()).strip()
-    first = f"{last.filename}:{last.lineno}: {message}" if last else message
-    first, frames = (MOUNT.sub("", text).encode(errors="backslashreplace") for text in (first, "".join(trace.format())))
-    first = first[: REASON_BYTES // 4]
-    room = REASON_BYTES - len(first)
-    frames = frames if len(frames) <= room else b"[...] " + frames[-room:]
-    return (first + b"\n" + frames.rstrip()).decode(errors="ignore")
+    if trace.stack:
+        yours = [frame for frame in trace.stack if MOUNT.match(frame.filename)]
+        last = (yours or trace.stack)[-1]
+        message = f"{MOUNT.sub('', last.filename)}:{last.lineno}: {message}"
+    first = printable(message[: REASON_BYTES // 8])
+    frames = MOUNT.sub("", printable("".join(trace.format()).rstrip())).encode()
+    room = REASON_BYTES - len(first.encode())
+    if len(frames) > room:
+        frames = b"[...] " + frames[-room:]
+    return f"{first}\n{frames.decode(errors='ignore')}"
 
 
-def keep_sources() -> None:
-    """Keeps the lines of your modules for tracebacks: a component is frozen when it is built and has no files."""
+def freeze() -> None:
+    """Prepares for the moment after the build: a component begins every instance with this memory, and has no files."""
+    # Tracebacks show the lines of your modules. Without a time they are not compared with a file.
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None) or ""
         if MOUNT.match(file) and (lines := linecache.getlines(file)):
-            linecache.cache[file] = (0, None, lines, file)  # without a time it is not compared with a file
+            linecache.cache[file] = (0, None, lines, file)
+    # What is there stays. If the collector went through it, each new instance would touch, and so copy, all of its
+    # memory, and a call with a thousand events would take half as long again.
+    gc.collect()
+    gc.freeze()
 
 
 def printable(text: str) -> str:

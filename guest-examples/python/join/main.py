@@ -29,8 +29,7 @@ def apply(event: Event) -> None:
         case _:
             raise Reject("not an event: a field is missing or is of another type")
 
-    # In this order and without spaces, so that every language writes the same bytes.
-    row = {"name": row["name"], "spent": row["spent"]}
+    # Without spaces, and `name` before `spent` as `read` makes it, so that every language writes the same bytes.
     state[f"customer/{customer}"] = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -42,8 +41,8 @@ def read(customer: str) -> dict[str, Any]:
         return {"name": None, "spent": 0}
     try:
         match json.loads(text):
-            case {"name": str() | None, "spent": int(spent)} as row if not isinstance(spent, bool):
-                return row
+            case {"name": str() | None as name, "spent": int(spent)} if not isinstance(spent, bool):
+                return {"name": name, "spent": spent}
             case _:
                 raise ValueError("it is not a name and a sum")
     except ValueError as error:

@@ -37,7 +37,7 @@ func batch(b tidemill_processor_types.Batch) Batch {
 	events := make([]Event, len(b.Events))
 	for i, from := range b.Events {
 		to := &events[i]
-		to.Index, to.Data = i, value(from.Data)
+		to.Feed, to.Partition, to.Index, to.Data = b.Feed, b.Partition, i, value(from.Data)
 		to.ID, to.given.id = from.Id.Some(), from.Id.Tag() == types.OptionSome
 		to.Kind, to.given.kind = from.Kind.Some(), from.Kind.Tag() == types.OptionSome
 		to.Key, to.given.key = from.Key.Some(), from.Key.Tag() == types.OptionSome
@@ -53,8 +53,8 @@ func batch(b tidemill_processor_types.Batch) Batch {
 
 func failure(err error) tidemill_processor_types.Failure {
 	if retry, ok := errors.AsType[*RetryError](err); ok {
-		ms := max(0, retry.After.Milliseconds())
-		return tidemill_processor_types.MakeFailureRetry(tidemill_processor_types.Retry{AfterMs: uint64(ms), Reason: clean(retry.Reason)})
+		ms := uint64(max(0, math.Ceil(float64(retry.After)/float64(time.Millisecond))))
+		return tidemill_processor_types.MakeFailureRetry(tidemill_processor_types.Retry{AfterMs: ms, Reason: clean(retry.Reason)})
 	}
 	if reject, ok := errors.AsType[*RejectError](err); ok {
 		index := min(max(0, int64(reject.Index)), math.MaxUint32)

@@ -15,6 +15,8 @@ type Batch struct {
 
 // An Event is one fact of the feed.
 type Event struct {
+	// Feed and Partition are those of the event's batch.
+	Feed, Partition string
 	// Index is the event's place in the batch, from 0.
 	Index int
 	// Data is the payload. JSON is text, exactly as the publisher sent it.

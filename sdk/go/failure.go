@@ -30,7 +30,8 @@ func (e *HaltError) Error() string { return e.Reason }
 // Reject is the error that rejects the event at a place of the batch. In a function for [Each] any error rejects its event.
 func Reject(index int, reason string) error { return &RejectError{index, reason} }
 
-// Retry is the error that asks for the same batch again, after a wait of whole milliseconds, at most an hour. No event is blamed.
+// Retry is the error that asks for the same batch again, after a wait, which is rounded up to milliseconds
+// and is at most an hour. No event is blamed.
 func Retry(after time.Duration, reason string) error { return &RetryError{after, reason} }
 
 // Halt is the error that stops the partition until a person has looked. The reason is shown to them.

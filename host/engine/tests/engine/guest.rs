@@ -88,6 +88,36 @@ pub fn core_with(body: &str, more: &str, world: &str, packages: &[&str]) -> Vec<
     embed(imports_first(&text), world, packages)
 }
 
+/// A core module as Go's compiler makes it: with its mark, without the contract's metadata, and with an allocator that asks the
+/// time, prints, and may exit, as Go's runtime does.
+pub fn go(body: &str, more: &str) -> Vec<u8> {
+    let imports = r#"
+      (import "wasi_snapshot_preview1" "adapter_monotonic_clock_set_paused" (func $set-paused (param i32)))
+      (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_write" (func $fd-write (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+    "#;
+    let allocator = r#"(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+      (call $set-paused (i32.const 1))
+      (drop (call $time (i32.const 0) (i64.const 0) (i32.const 5000)))
+      (i32.store (i32.const 5008) (i32.const 0)) (i32.store (i32.const 5012) (i32.const 8))
+      (drop (call $fd-write (i32.const 2) (i32.const 5008) (i32.const 1) (i32.const 5016)))
+      (call $set-paused (i32.const 0))"#;
+    let text = format!(
+        r#"(module (@name "guest") {imports} {SHELL}
+          {more}
+          (func (export "tidemill:processor/handler@0.1.0#process")
+            (param $feed i32) (param $feed-len i32) (param $partition i32) (param $partition-len i32)
+            (param $events i32) (param $count i32) (result i32)
+            {body})
+          (@custom "go:buildid" "guest"))"#
+    );
+    let text = text.replacen(r#"(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)"#, allocator, 1);
+    wat::parse_str(imports_first(&text)).unwrap()
+}
+
 /// WAT wants imports before everything else; `more` may bring some.
 fn imports_first(text: &str) -> String {
     let mut imports = Vec::new();

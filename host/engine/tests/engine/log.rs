@@ -53,7 +53,7 @@ impl Visit for Line {
 }
 
 /// The lines of one call of a component, under a name that no other test has.
-fn lines(name: &str, file: &[u8], level: LogLevel) -> Vec<String> {
+pub fn lines(name: &str, file: &[u8], level: LogLevel) -> Vec<String> {
     static KEEP: Once = Once::new();
     KEEP.call_once(|| tracing::subscriber::set_global_default(Keeper).unwrap());
     let mut host = Host::with(file, |settings| {

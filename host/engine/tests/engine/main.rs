@@ -9,6 +9,7 @@
 )]
 
 mod contract;
+mod go;
 mod guest;
 mod host;
 mod hostile;

@@ -10,7 +10,10 @@
 //	func main() {} // Go wants it; Tidemill calls what init registered.
 //
 //	func remember(e tidemill.Event) error {
-//		var user struct{ ID, Name string }
+//		var user struct {
+//			ID   string `json:"id"`
+//			Name string `json:"name"`
+//		}
 //		if err := e.JSON(&user); err != nil {
 //			return fmt.Errorf("not a user: %w", err) // rejects this event
 //		}

@@ -19,12 +19,14 @@ var (
 	given []*uint64
 	// Whether the newest chunk is among them.
 	chunkGiven bool
+	// Where no bytes lie. Go's runtime checks pointers, so a small number will not do.
+	nothing uint64
 )
 
 // Allocate returns size bytes that stay where they are as long as p is not unpinned.
 func Allocate(p *runtime.Pinner, size, align uintptr) unsafe.Pointer {
 	if size == 0 {
-		return unsafe.Pointer(align)
+		return unsafe.Pointer(&nothing)
 	}
 	memory := unsafe.Pointer(unsafe.SliceData(make([]uint64, words(size))))
 	p.Pin(memory)
@@ -42,7 +44,7 @@ func Unpin() {
 //go:wasmexport cabi_realloc
 func cabiRealloc(old unsafe.Pointer, oldSize, align, size uintptr) unsafe.Pointer {
 	if size == 0 {
-		return unsafe.Pointer(align)
+		return unsafe.Pointer(&nothing)
 	}
 	memory := cut(words(size))
 	if oldSize > 0 {

@@ -22,7 +22,7 @@ def apply(event: Event) -> None:
         case {"type": "order", "customer": str(customer), "amount": int(amount)} if is_amount(amount):
             row = read(customer)
             row["spent"] += amount
-            if not -(2**63) <= row["spent"] < 2**63:
+            if not is_sum(row["spent"]):
                 raise Reject(f"not an event: with {amount} more, `{customer}` has spent more than can be counted")
         case {"type": str(kind)} if kind not in ("customer", "order"):
             return
@@ -40,13 +40,20 @@ def read(customer: str) -> dict[str, Any]:
     if text is None:
         return {"name": None, "spent": 0}
     try:
+        if isinstance(text, bytes):
+            raise ValueError("it is bytes, not text")
         match json.loads(text):
-            case {"name": str() | None as name, "spent": int(spent)} if not isinstance(spent, bool):
+            case {"name": str() | None as name, "spent": int(spent)} if is_sum(spent):
                 return {"name": name, "spent": spent}
             case _:
                 raise ValueError("it is not a name and a sum")
     except ValueError as error:
         raise Halt(f"the row `{key}` cannot be read: {error}") from None
+
+
+def is_sum(spent: int) -> bool:
+    """Sums have 64 bits, so that every language can hold them."""
+    return not isinstance(spent, bool) and -(2**63) <= spent < 2**63
 
 
 def is_amount(amount: int) -> bool:

@@ -35,7 +35,8 @@ class Join(unittest.TestCase):
         self.assertEqual(caught.exception.index, 1)
 
     def test_a_row_that_cannot_be_read_halts(self) -> None:
-        for row in ["", "{}", '{"name":5,"spent":0}', b"{}"]:
+        good = b'{"name":null,"spent":0}'
+        for row in ["", "{}", '{"name":5,"spent":0}', '{"name":null,"spent":9223372036854775808}', good]:
             with self.subTest(row=row), self.assertRaisesRegex(Halt, "^the row `customer/c1` cannot be read: "):
                 run(apply, ORDER, state={"customer/c1": row})
 

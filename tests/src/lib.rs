@@ -3,6 +3,7 @@
 pub mod conformance;
 pub mod dev;
 pub mod feedapi;
+pub mod guest_build;
 pub mod guest_host;
 pub mod project;
 pub mod publisher;

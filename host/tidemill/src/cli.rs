@@ -5,6 +5,7 @@ mod bindings;
 mod control;
 mod dev;
 mod feed;
+mod new;
 mod parked;
 mod run;
 mod state;
@@ -20,6 +21,7 @@ pub use bindings::{BindingsArgs, BindingsCommand, GoBindingsArgs};
 pub use control::{PauseArgs, ResetArgs, ResumeArgs, Target};
 pub use dev::{DevArgs, From};
 pub use feed::{FeedCommand, ServeArgs, TailArgs};
+pub use new::{Language, NewArgs};
 pub use parked::{ParkedCommand, ParkedListArgs, ParkedOne, ParkedSome};
 pub use run::{
     BackupArgs, CompileChildArgs, DemoArgs, InspectArgs, LogArgs, LogFormat, RestoreArgs, RunArgs, StatusArgs,
@@ -57,6 +59,8 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a project: a processor in your language that builds, with cases and a configuration that runs.
+    New(NewArgs),
     /// Run the processors of the configuration until stopped.
     Run(RunArgs),
     /// Develop: build what is edited, reload it while events flow, and see every batch.
@@ -125,6 +129,7 @@ Examples:
 const FIRST_STEPS: &str = "\
 Examples:
   tidemill demo                          see it work
+  tidemill new totals --lang python      begin a processor of your own
   tidemill feed serve events.ndjson      publish a file as a feed on this machine
   tidemill check                         is the configuration right?
   tidemill run                           run its processors
@@ -171,6 +176,9 @@ mod tests {
             "tidemill dev totals join --fresh",
             "tidemill dev totals --from last --json",
             "tidemill demo",
+            "tidemill new payments --lang python",
+            "tidemill new payments --lang typescript --path work/payments",
+            "tidemill new payments --lang rust --here",
             "tidemill completions zsh",
             "tidemill man man",
             "tidemill schema",
@@ -209,6 +217,9 @@ mod tests {
         for line in [
             "tidemill",
             "tidemill rum",
+            "tidemill new payments",
+            "tidemill new payments --lang cobol",
+            "tidemill new payments --lang c --here --path work",
             "tidemill completions cmd",
             "tidemill resume totals --park --skip",
             "tidemill reset totals --to 1002",

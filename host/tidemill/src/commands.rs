@@ -10,6 +10,7 @@ mod demo;
 mod dev;
 mod feed_serve;
 mod inspect;
+mod new;
 mod parked;
 mod run;
 mod state;
@@ -52,6 +53,7 @@ pub fn execute(args: Args, progress: &Progress, tap: &Tap) -> anyhow::Result<Exi
         Command::Reset(args) => block_on(control::reset(args, &config)),
         Command::Backup(args) => backup::backup(&args, &config),
         Command::Restore(args) => backup::restore(&args, &config),
+        Command::New(args) => new::execute(&args),
         Command::Completions(args) => about::completions(&args),
         Command::Man(args) => about::man(&args),
         Command::Schema(_) => about::schema(),

@@ -18,4 +18,5 @@ pub mod exit;
 mod host;
 pub mod logging;
 pub mod output;
+pub mod scaffold;
 pub mod serve;

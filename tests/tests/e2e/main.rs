@@ -9,6 +9,7 @@ mod million;
 mod policy;
 mod reload;
 mod requests;
+mod scaffold;
 mod simulation;
 mod store;
 mod tidy;

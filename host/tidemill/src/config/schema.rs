@@ -88,7 +88,9 @@ mod tests {
     };
 
     use super::*;
-    use crate::config::Config;
+    use clap::ValueEnum as _;
+
+    use crate::{cli::Language, config::Config, scaffold::Project};
 
     fn root() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -108,6 +110,11 @@ mod tests {
     /// Every configuration of the project: files, and the blocks of `toml` in the pages that have a heading of ours.
     fn configurations() -> Vec<(String, String)> {
         let mut found = Vec::new();
+        for language in Language::value_variants() {
+            let files = Project::new("payments", *language).unwrap().files().unwrap();
+            let own = files.into_iter().find(|file| file.path == "tidemill.toml").unwrap();
+            found.push((format!("a new project in {language:?}"), own.text));
+        }
         let mut folders = vec![root()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
@@ -130,11 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_accepts_every_configuration_of_the_project() {
+    fn the_schema_and_the_program_accept_every_configuration_of_the_project() {
         let found = configurations();
-        assert!(found.len() >= 2, "there are some: {found:?}");
+        assert!(found.len() > Language::value_variants().len(), "there are some: {found:?}");
         for (path, text) in found {
             assert_eq!(complaints(&text), [""; 0], "{path}");
+            assert!(program_accepts(&text), "{path}: {:?}", Config::parse(Path::new("a"), &text).err());
         }
     }
 

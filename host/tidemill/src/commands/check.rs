@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::Read as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -24,11 +24,12 @@ pub(super) fn execute(path: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(path)?;
     let feeds = feed_problems(&config);
     let components = Components::load(&config)?;
-    for problem in feeds.iter().chain(&components.problems) {
+    let sources = source_problems(&config);
+    for problem in feeds.iter().chain(&sources).chain(&components.problems) {
         complain(&format!("error: {problem}"));
     }
     print(&summary(&config, &components.digests))?;
-    Ok(match (feeds.is_empty(), components.problems.is_empty()) {
+    Ok(match (feeds.is_empty() && sources.is_empty(), components.problems.is_empty()) {
         (false, _) => Exit::Misconfigured,
         (true, false) => Exit::Failed,
         (true, true) => Exit::Done,
@@ -40,6 +41,20 @@ fn feed_problems(config: &Config) -> Vec<String> {
     let read = |name| config.processors.values().any(|processor| processor.feeds.contains(name));
     let feeds = config.feeds.iter().filter(|(name, _)| read(name));
     feeds.filter_map(|(name, feed)| open_feed(name, feed).err()).map(|error| format!("{error:#}")).collect()
+}
+
+/// Sources that are not there: `dev` would never see them change.
+fn source_problems(config: &Config) -> Vec<String> {
+    let sources = config.processors.iter().flat_map(|(name, processor)| {
+        processor.sources.iter().flatten().filter(|source| !source.exists()).map(move |source| (name, source))
+    });
+    let problem = |(name, source): (&ProcessorName, &PathBuf)| {
+        format!(
+            "processor `{name}`: there is no {}\n  hint: `sources` names files and directories that are there",
+            source.display()
+        )
+    };
+    sources.map(problem).collect()
 }
 
 /// What the components came to.

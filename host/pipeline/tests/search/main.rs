@@ -13,10 +13,11 @@
 mod component;
 mod feed;
 mod shelf;
+mod watching;
 mod world;
 
 use proptest::{collection::vec, prelude::*};
-use tidemill_pipeline::{BatchBounds, RejectPolicy, Status};
+use tidemill_pipeline::{BatchBounds, Checkpoint, ReadFrom, RejectPolicy, Status, Value};
 
 use crate::{
     component::Naming,
@@ -54,6 +55,11 @@ fn worlds(poison: u32, policies: &'static [RejectPolicy]) -> impl Strategy<Value
         })
 }
 
+/// How many spans a partition has behind it.
+fn watched_spans(world: &World, checkpoint: &Checkpoint) -> usize {
+    (0..=world.spans.len()).find(|spans| world.place(*spans) == checkpoint.read_from).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
@@ -88,6 +94,30 @@ proptest! {
         prop_assert_eq!((seen.parked_events, seen.parked), (0, Vec::new()));
         prop_assert_eq!(seen.state, world.applied_before(spans));
         prop_assert_eq!(world.check_commits(&seen.commits), Ok(()));
+    }
+
+    #[test]
+    fn who_looks_on_sees_each_commit_once_with_what_was_before_and_the_event_to_blame(
+        world in worlds(1, &[RejectPolicy::Halt, RejectPolicy::Park, RejectPolicy::Skip]),
+    ) {
+        let seen = world.run();
+        let watched = &seen.watched;
+        let places: Vec<_> = watched.committed.iter().map(|(to, ..)| ReadFrom::After(to.clone())).collect();
+        let steps = seen.commits.iter().filter(|(place, _)| *place != ReadFrom::First);
+        let mut expected: Vec<_> = steps.map(|(place, _)| place.clone()).collect();
+        // That the partition halted is a commit too, and no batch.
+        expected.dedup();
+        prop_assert_eq!(&places, &expected);
+        prop_assert_eq!(watched.committed.iter().map(|(_, events, ..)| events).sum::<u64>(), seen.checkpoint.position);
+        let aside = watched.committed.iter().map(|(.., aside, _)| aside).sum::<u64>();
+        prop_assert_eq!(aside, world.bad_before(watched_spans(&world, &seen.checkpoint)));
+        let mut before = None;
+        for change in watched.committed.iter().flat_map(|(.., changes)| changes) {
+            prop_assert_eq!(&change.before, &before, "what was before is what the last one left");
+            before.clone_from(&change.after);
+        }
+        prop_assert_eq!(before.unwrap_or_else(|| "".into()), Value::from(seen.state.as_str()));
+        prop_assert_eq!(&watched.blamed, &seen.checkpoint.error.and_then(|error| error.event).into_iter().collect::<Vec<_>>());
     }
 
     #[test]

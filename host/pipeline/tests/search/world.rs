@@ -13,6 +13,7 @@ use crate::{
     component::{Component, Naming},
     feed::{self, Given, Kind, Reader},
     shelf::Shelf,
+    watching::{Watched, Watching},
 };
 
 const IDENTITY: &str = "a vector";
@@ -41,6 +42,8 @@ pub(crate) struct Outcome {
     pub(crate) parked: Vec<Aside>,
     pub(crate) commits: Vec<(ReadFrom, String)>,
     pub(crate) parked_events: u64,
+    /// What the observer was told.
+    pub(crate) watched: Watched,
 }
 
 fn key() -> PartitionKey {
@@ -64,9 +67,10 @@ impl World {
             alone: Arc::default(),
         };
         let alone = Arc::clone(&component.alone);
+        let watching = Arc::new(Watching::default());
         let monitor = Arc::new(Monitor::new(Seen::default()));
         let (orders, told) = watch::channel(Order::default());
-        let worker = tokio::spawn(self.worker(shelf.clone(), component, told, &monitor).run());
+        let worker = tokio::spawn(self.worker(shelf.clone(), component, told, &monitor, &watching).run());
         let mut seen = monitor.subscribe();
         timeout(Duration::from_hours(1), seen.wait_for(Seen::at_rest)).await.expect("it comes to rest").unwrap();
         orders.send_modify(|order| order.stop = true);
@@ -86,6 +90,7 @@ impl World {
             parked: kept.parked.iter().map(aside).collect(),
             commits: kept.commits.clone(),
             parked_events: monitor.borrow().parked,
+            watched: std::mem::take(&mut watching.0.lock().unwrap()),
         }
     }
 
@@ -95,6 +100,7 @@ impl World {
         component: Component,
         told: watch::Receiver<Order>,
         monitor: &Arc<Monitor>,
+        watching: &Arc<Watching>,
     ) -> Worker<Reader, Component, Shelf> {
         let retry = RetryPolicy { jitter_seed: Some(7), ..RetryPolicy::default() };
         let settings = WorkerSettings {
@@ -106,7 +112,7 @@ impl World {
             durability: Durability::Normal,
             fetch_ahead_bytes: 1_000,
             retry,
-            observer: None,
+            observer: Some(Arc::clone(watching) as _),
         };
         let fetch =
             FetchSettings { page_size: NonZeroU32::new(100).unwrap(), poll_interval: Duration::from_secs(1), retry };

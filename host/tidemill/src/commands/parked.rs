@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     exit::Exit,
     host::Reader,
-    output::{Named, Table, complain, one_line, print, print_json, safe, shorten},
+    output::{Named, Table, complain, guest_frames, one_line, print, print_json, safe, shorten},
 };
 
 /// Events that are in memory at once: each may have a payload of megabytes.
@@ -238,7 +238,7 @@ fn words(parked: &Parked) -> String {
         }
     }
     if let Some(backtrace) = &event.backtrace {
-        line(&mut text, format_args!("\nBacktrace\n{}", backtrace.trim_end()));
+        line(&mut text, format_args!("\nBacktrace (whole with --json)\n{}", guest_frames(backtrace)));
     }
     let payload = match &event.payload {
         tidemill_pipeline::Value::Text(text) => text.clone(),

@@ -19,6 +19,7 @@ mod reloader;
 mod requests;
 mod runner;
 mod running;
+mod troubles;
 mod watcher;
 mod wiring;
 
@@ -37,6 +38,7 @@ use tokio::{
 pub(crate) use self::{
     alone::execute as execute_alone,
     reloader::{Reloaded, Reloader},
+    troubles::{Trouble, read as read_troubles},
     wiring::{Engine, Feed, Reader, Wiring, engine_settings, granted, limits, log_level, open_feed},
 };
 use self::{
@@ -44,6 +46,7 @@ use self::{
     desk::Desk,
     listing::FeedListing,
     runner::{Runner, RunnerState},
+    troubles::Watched,
     watcher::Watcher,
 };
 use crate::config::Config;
@@ -171,6 +174,8 @@ impl Host {
             others.spawn(async move { listing.run().await });
         }
         others.spawn(desk.run());
+        let watched = Watched { states: states.clone(), listings: listings.clone() };
+        others.spawn(troubles::keep(config.data.clone(), watched));
         Ok(Self { wiring, states, listings, reloader, runners, others, stop, _watcher: watcher })
     }
 
@@ -246,7 +251,11 @@ impl Host {
         self.runners.shutdown().await;
         self.others.shutdown().await;
         let wiring = Arc::clone(&self.wiring);
-        tokio::task::spawn_blocking(move || wiring.store.close()).await??;
+        let close = move || {
+            wiring.forget_troubles();
+            wiring.store.close()
+        };
+        tokio::task::spawn_blocking(close).await??;
         Ok(())
     }
 }

@@ -14,5 +14,6 @@ mod simulation;
 mod store;
 mod tidy;
 mod topology;
+mod troubles;
 mod tour;
 mod untrusted;

@@ -12,7 +12,7 @@ use crate::{
     cli::StatusArgs,
     config::Config,
     exit::Exit,
-    host::Reader,
+    host::{Reader, read_troubles},
     output::{print, print_json},
 };
 
@@ -20,7 +20,10 @@ use crate::{
 pub(super) fn execute(args: &StatusArgs, config: &Path) -> anyhow::Result<Exit> {
     let data = Config::load(config)?.data;
     let processors = Reader::open(&data)?.status()?;
-    let document = Document::new(DataLock::holder(&data)?, &processors);
+    let owner = DataLock::holder(&data)?;
+    // Without a host nothing waits: it does not run.
+    let troubles = if owner.is_some() { read_troubles(&data) } else { Vec::new() };
+    let document = Document::new(owner, &processors, troubles);
     if args.json {
         print_json(&document)?;
     } else {

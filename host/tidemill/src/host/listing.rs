@@ -50,6 +50,11 @@ impl FeedListing {
         self.asked.notify_one();
     }
 
+    /// Why the last discovery failed, if it did.
+    pub(crate) fn trouble(&self) -> Option<Failure> {
+        self.listing.borrow().trouble.clone()
+    }
+
     /// Whether the feed cannot be discovered for a reason that will not pass by itself.
     pub(crate) fn is_broken(&self) -> bool {
         let broken = |failure: &Failure| failure.kind != FailureKind::Unavailable;

@@ -11,7 +11,7 @@ use tidemill_pipeline::{
 };
 use tidemill_store::{DataLock, Options, Owner, RequestKind, Requests};
 
-use super::{HostOptions, make_data_directory};
+use super::{HostOptions, make_data_directory, troubles};
 use crate::config::{FeedConfig, FeedUrl, Limits, ProcessorConfig, Protocol, SecretSource};
 
 pub(crate) type Store = tidemill_store::Sqlite;
@@ -50,11 +50,18 @@ impl Wiring {
         let lock = DataLock::acquire(data).map_err(|held| {
             anyhow::anyhow!("{held}\n  hint: stop it first, or give this configuration a `data` directory of its own")
         })?;
+        // Of a host that could not say that it ended.
+        troubles::forget(data);
         let store = Store::open(data, &Options::default())?;
         let hashes = Hashes { store: store.clone(), runtime: tokio::runtime::Handle::current() };
         let threads = options.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
         let engine = Engine::new(engine_settings(&data.join("code"), threads, Arc::new(hashes))?)?;
         Ok(Self { store, engine, options, data: data.to_owned(), _lock: lock })
+    }
+
+    /// Forgets why things waited: nothing runs any more.
+    pub(super) fn forget_troubles(&self) {
+        troubles::forget(&self.data);
     }
 
     /// Claims a processor for this process.

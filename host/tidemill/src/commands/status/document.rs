@@ -4,12 +4,16 @@ use serde::Serialize;
 use tidemill_pipeline::{Checkpoint, LastError, ParkedId, ReadFrom, Resolution};
 use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus, StateSize};
 
+use crate::host::Trouble;
+
 /// Everything.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Document {
     pub(super) host: Host,
     pub(super) processors: Vec<Processor>,
+    /// Why something waits although it runs, as the host says.
+    pub(super) troubles: Vec<Trouble>,
 }
 
 /// Whether a host runs on the data directory.
@@ -119,10 +123,10 @@ pub(super) struct Stretch {
 }
 
 impl Document {
-    /// What the database and the lock say.
-    pub(super) fn new(owner: Option<String>, processors: &[ProcessorStatus]) -> Self {
+    /// What the database, the lock and the host say.
+    pub(super) fn new(owner: Option<String>, processors: &[ProcessorStatus], troubles: Vec<Trouble>) -> Self {
         let host = Host { running: owner.is_some(), owner };
-        Self { host, processors: processors.iter().map(Processor::from).collect() }
+        Self { host, processors: processors.iter().map(Processor::from).collect(), troubles }
     }
 }
 

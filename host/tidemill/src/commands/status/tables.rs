@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use super::document::{Document, Partition, Processor};
-use crate::output::{Table, safe, shorten};
+use crate::{
+    host::Trouble,
+    output::{Table, guest_frames, safe, shorten},
+};
 
 /// The longest cursor that is shown whole, in characters.
 const CURSOR_CHARS_MAX: usize = 32;
@@ -25,6 +28,9 @@ pub(super) fn text(document: &Document) -> String {
         if let Some(trouble) = trouble(processor, partition) {
             add(&mut text, &format!("\n{}", safe(&trouble)));
         }
+    }
+    for trouble in &document.troubles {
+        add(&mut text, &format!("\n{}", safe(&waiting(trouble))));
     }
     if partitions_of(document).any(|(_, partition)| !partition.lineage.is_empty()) {
         add(&mut text, &format!("\n{}", lineage(document)));
@@ -90,6 +96,10 @@ fn trouble(processor: &Processor, partition: &Partition) -> Option<String> {
         processor.name, error.kind, error.stage
     );
     let mut lines = vec![title, error.cause.clone()];
+    lines.extend(error.backtrace.iter().flat_map(|backtrace| {
+        let frames = guest_frames(backtrace);
+        frames.lines().map(|frame| format!("  {frame}")).collect::<Vec<_>>()
+    }));
     lines.extend(error.hint.as_ref().map(|hint| format!("hint: {hint}")));
     if let Some(event) = &error.event {
         let from =
@@ -100,6 +110,20 @@ fn trouble(processor: &Processor, partition: &Partition) -> Option<String> {
         lines.push(format!("decided: {} event {}", decision.policy, short(&decision.event.payload)));
     }
     Some(lines.join("\n  "))
+}
+
+/// Why something waits although it runs.
+fn waiting(trouble: &Trouble) -> String {
+    let Trouble { processor, feed, partition, kind, cause, hint, since } = trouble;
+    let who = match (processor, partition) {
+        (Some(processor), Some(partition)) => {
+            format!("Processor `{processor}`, feed `{feed}`, partition {partition} waits")
+        }
+        (_, _) => format!("Feed `{feed}` cannot be discovered"),
+    };
+    let mut lines = vec![format!("{who} ({kind}, since {since}):"), cause.clone()];
+    lines.extend(hint.as_ref().map(|hint| format!("hint: {hint}")));
+    lines.join("\n  ")
 }
 
 fn lineage(document: &Document) -> Table {

@@ -4,6 +4,7 @@ use tidemill_pipeline::*;
 use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus, StateSize};
 
 use super::{document::Document, tables};
+use crate::host::Trouble;
 
 const NOON: &str = "2026-01-02T12:00:00.000Z";
 
@@ -73,19 +74,32 @@ fn processors() -> Vec<ProcessorStatus> {
     vec![large, totals]
 }
 
+fn troubles() -> Vec<Trouble> {
+    let of = |processor: Option<&str>, partition: Option<&str>, cause: &str| Trouble {
+        processor: processor.map(str::to_owned),
+        feed: "orders".to_owned(),
+        partition: partition.map(str::to_owned),
+        kind: "unavailable".to_owned(),
+        cause: cause.to_owned(),
+        hint: Some("is the publisher there?".to_owned()),
+        since: NOON.to_owned(),
+    };
+    vec![of(None, None, "nobody answers\u{1b}[2J"), of(Some("totals"), Some("0"), "the publisher answered 503")]
+}
+
 #[test]
 fn the_document_says_where_everything_stands_and_what_computed_it() {
-    insta::assert_json_snapshot!(Document::new(None, &processors()));
+    insta::assert_json_snapshot!(Document::new(None, &processors(), troubles()));
 }
 
 #[test]
 fn the_tables_say_the_same_and_cannot_steer_the_terminal() {
-    let text = tables::text(&Document::new(Some("process 1 on one".to_owned()), &processors()));
+    let text = tables::text(&Document::new(Some("process 1 on one".to_owned()), &processors(), troubles()));
     assert!(!text.contains('\u{1b}'), "{text:?}");
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn a_database_without_a_processor_is_said_to_be_one() {
-    assert_eq!(tables::text(&Document::new(None, &[])), "No host runs.\nNo processor has run yet.\n");
+    assert_eq!(tables::text(&Document::new(None, &[], Vec::new())), "No host runs.\nNo processor has run yet.\n");
 }

@@ -1,0 +1,51 @@
+//! What `status` says while nothing moves and nothing has stopped.
+
+use std::{fs, net::TcpListener};
+
+use e2e::{
+    guest_host::example,
+    project::{Project, wait_until},
+};
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn status_says_that_a_publisher_is_away_until_it_comes() {
+    let port = free_port();
+    let project = Project::new(&format!(
+        "[feeds.orders]\nurl = \"http://127.0.0.1:{port}/feed\"\nprotocol = \"zeroeventhub\"\npartitions = 1\npoll-interval = \"10ms\"\n\
+         [processors.totals]\ncomponent = \"totals.wasm\"\nfeeds = [\"orders\"]\n"
+    ));
+    project.put("totals.wasm", &example("rust", "totals"));
+    let mut host = project.start();
+    wait_until("the trouble is in sight", || !project.status()["troubles"].as_array().unwrap().is_empty());
+    let trouble = project.status()["troubles"][0].clone();
+    assert_eq!(
+        (&trouble["processor"], &trouble["feed"], &trouble["partition"]),
+        (&"totals".into(), &"orders".into(), &"0".into())
+    );
+    assert_eq!(trouble["kind"], "unavailable");
+    let text = project.ok(&["status"]);
+    assert!(text.contains("Processor `totals`, feed `orders`, partition 0 waits (unavailable, since "), "{text}");
+    assert!(text.contains(trouble["cause"].as_str().unwrap()), "{text}");
+
+    fs::write(project.path().join("orders.ndjson"), "{\"user\":\"ada\",\"amount\":3}\n").unwrap();
+    let mut publisher =
+        project.command(&["feed", "serve", "orders.ndjson", "--listen", &format!("127.0.0.1:{port}")]).spawn().unwrap();
+    wait_until("the event is there and the trouble is over", || {
+        let status = project.status();
+        let partition = &status["processors"][0]["partitions"][0];
+        partition["position"] == 1 && status["troubles"].as_array().unwrap().is_empty()
+    });
+    publisher.kill().unwrap();
+    publisher.wait().unwrap();
+    wait_until("the trouble is back", || !project.status()["troubles"].as_array().unwrap().is_empty());
+
+    host.terminate();
+    assert!(host.wait().success());
+    assert!(project.status()["troubles"].as_array().unwrap().is_empty(), "who does not run does not wait");
+    assert!(!project.path().join("data/troubles.json").exists());
+}

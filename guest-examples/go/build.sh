@@ -41,8 +41,7 @@ PACKAGE=github.com/tidemill/tidemill/sdk/go/internal
     die "the bindings could not be generated" "is the program \`tidemill\` on PATH? Else set TIDEMILL to it"
 
 mkdir -p build
-# -s and -w leave out what only debuggers read; the names of functions stay for Go's own traces.
-GOOS=wasip1 GOARCH=wasm "$GO" build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o "build/$NAME.wasm.new" . ||
+GOOS=wasip1 GOARCH=wasm "$GO" build -buildmode=c-shared -trimpath -buildvcs=false -o "build/$NAME.wasm.new" . ||
     die "$NAME does not compile" "what Go says stands above"
 mv "build/$NAME.wasm.new" "build/$NAME.wasm"
 say "build/$NAME.wasm: $(wc -c <"build/$NAME.wasm") bytes"

@@ -3,6 +3,7 @@ package tidemill
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -38,9 +39,13 @@ func trace(reason any) string {
 	return said.String()
 }
 
-// Whether a function is neither Go's runtime nor below the processor's own.
+// What is below and around the processor's own functions, by the beginnings of their names.
+var others = []string{
+	"runtime.", "testing.", "tidemill:processor/",
+	"github.com/tidemill/tidemill/sdk/go.", "github.com/tidemill/tidemill/sdk/go/",
+}
+
 func isUsers(function string) bool {
-	const us = "github.com/tidemill/tidemill/sdk/go."
-	return function != "" && !strings.HasPrefix(function, "runtime.") && !strings.HasPrefix(function, us) &&
-		!strings.HasPrefix(function, "testing.")
+	is := func(beginning string) bool { return strings.HasPrefix(function, beginning) }
+	return function != "" && !slices.ContainsFunc(others, is)
 }

@@ -35,7 +35,7 @@ fi
 
 # The package tidemill has all that is needed: nothing is fetched.
 SDK=$("$GO" list -m -mod=mod -f '{{.Dir}}' github.com/tidemill/tidemill/sdk/go) ||
-    die "go.mod does not say where Tidemill's package for Go lies" "\`replace github.com/tidemill/tidemill/sdk/go => tidemill/sdk/go\`"
+    die "go.mod does not say where Tidemill's package for Go lies" "\`replace github.com/tidemill/tidemill/sdk/go => ./tidemill/sdk/go\`"
 PACKAGE=github.com/tidemill/tidemill/sdk/go/internal
 "$TIDEMILL" bindings go "$SDK/internal/bindings" --package $PACKAGE/bindings --exports $PACKAGE --support $PACKAGE/wit >&2 ||
     die "the bindings could not be generated" "is the program \`tidemill\` on PATH? Else set TIDEMILL to it"

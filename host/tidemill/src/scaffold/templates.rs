@@ -114,6 +114,7 @@ const GO: &[File] = files![
     "guest-examples/go/build.sh",
     "guest-examples/go/totals/go.mod",
     "guest-examples/go/totals/totals.go",
+    "guest-examples/go/totals/totals_test.go",
     "sdk/go/component_wasip1.go",
     "sdk/go/config.go",
     "sdk/go/crossing_wasip1.go",
@@ -127,6 +128,7 @@ const GO: &[File] = files![
     "sdk/go/log.go",
     "sdk/go/state.go",
     "sdk/go/tidemill.go",
+    "sdk/go/tidemilltest/tidemilltest.go",
     "sdk/go/trace.go",
     "sdk/go/value.go",
 ];

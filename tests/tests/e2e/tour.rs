@@ -1,27 +1,29 @@
-//! The README's tour, typed as it stands there.
+//! The README's tour, typed as it stands there, in every language.
 //!
-//! Blocks of `sh` are commands, all for one shell. A block of another language is a file, whose name is the word in
-//! backquotes before it. A block of `text` is what the commands before it print, where `…` stands for anything.
+//! Blocks of `sh` are commands, all for one shell. A block of `text` is what the commands before it print, where `…` stands for
+//! anything. A block of `diff` is an edit of the file whose name is the last word in backquotes before it. A block of another language
+//! is what stands in such a file. The part about other languages has their edits, each after the name of its language.
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
-    os::unix::{fs::symlink, process::CommandExt as _},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use e2e::project::program;
+use e2e::guest_build;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How long what is printed may take to become what the README says.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
+/// The project that the tour makes.
+const PROJECT: &str = "payments";
+
+/// How the tour builds, in Rust, and how it says that the other languages do.
+const BUILD: (&str, &str) = ("cargo build --release --target wasm32-unknown-unknown", "./build.sh");
 
 /// A fenced block, with its language and the line of prose before it.
 struct Block {
@@ -30,10 +32,17 @@ struct Block {
     text: String,
 }
 
-/// The blocks under a heading and the smaller ones below it.
-fn blocks(document: &str, heading: &str) -> Vec<Block> {
-    let from = document.split_once(&format!("\n{heading}\n")).expect("the heading is there").1;
-    let section = from.split_once("\n## ").map_or(from, |(section, _)| section);
+impl Block {
+    /// The file that it is about.
+    fn file(&self) -> &str {
+        self.before.rsplit('`').nth(1).expect("a file is named before its block")
+    }
+}
+
+/// The blocks of a part of a page, from one heading to another.
+fn blocks(document: &str, from: &str, to: &str) -> Vec<Block> {
+    let rest = document.split_once(&format!("\n{from}\n")).unwrap_or_else(|| panic!("there is no heading {from:?}")).1;
+    let section = rest.split_once(&format!("\n{to}\n")).unwrap_or_else(|| panic!("there is no heading {to:?}")).0;
     let (mut blocks, mut before) = (Vec::new(), String::new());
     let mut lines = section.lines();
     while let Some(line) = lines.next() {
@@ -66,6 +75,18 @@ fn matches(expected: &str, found: &str) -> bool {
     open || rest.is_empty()
 }
 
+/// Edits a file as a person would who reads the diff: looks for what is marked `-` and unmarked, and puts what is marked `+` there.
+fn edit(file: &Path, diff: &str) {
+    let side = |other: char| -> String {
+        let lines = diff.lines().filter(|line| !line.starts_with(other));
+        lines.map(|line| format!("{}\n", line.get(1..).unwrap_or_default())).collect()
+    };
+    let (before, after) = (side('+'), side('-'));
+    let text = fs::read_to_string(file).unwrap();
+    assert_eq!(text.matches(&before).count(), 1, "{} has, once:\n{before}\n{text}", file.display());
+    fs::write(file, text.replace(&before, &after)).unwrap();
+}
+
 /// The shell of the tour. What it started ends with it.
 struct Shell {
     child: Child,
@@ -75,21 +96,11 @@ struct Shell {
 }
 
 impl Shell {
-    fn start(directory: &Path) -> Self {
+    fn start(directory: &Path, language: &str) -> Self {
         let errors = directory.join("errors");
-        let tools = program().parent().unwrap().to_owned();
-        let path = std::env::var("PATH").unwrap();
         let mut command = Command::new("bash");
         command.arg("-e").current_dir(directory).process_group(0);
-        command.env("PATH", format!("{}:{path}", tools.display())).env("TIDEMILL", root());
-        // A guest is built as its author would: without what cargo told this test, and with what was downloaded for the examples.
-        for name in ["CARGO_TARGET_DIR", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "TIDEMILL_LOG", "TIDEMILL_CONFIG"] {
-            command.env_remove(name);
-        }
-        command.env("CARGO_NET_OFFLINE", "true");
-        for (name, value) in toolchain() {
-            command.env(name, value);
-        }
+        guest_build::prepare(&mut command, language);
         let stderr = fs::File::create(&errors).unwrap();
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
@@ -125,64 +136,95 @@ impl Drop for Shell {
     }
 }
 
-/// What the compiler for wasm32 needs, as `cargo xtask guests` finds it.
-fn toolchain() -> Vec<(String, String)> {
-    let output = Command::new("bash").arg(root().join("xtask/rust-wasm-toolchain.sh")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let exports = String::from_utf8(output.stdout).unwrap();
-    let pairs = exports.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-/// Prepares what makes building the guest quick and free of the network; it changes nothing that the tour shows.
-fn warm(guest: &Path) {
-    fs::create_dir_all(guest).unwrap();
-    fs::copy(root().join("guest-examples/rust/Cargo.lock"), guest.join("Cargo.lock")).unwrap();
-    let built = root().join("target/guests-build/tour");
-    fs::create_dir_all(&built).unwrap();
-    symlink(built, guest.join("target")).unwrap();
-}
-
-#[test]
-fn the_readmes_tour_works_as_it_stands_there() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+/// Takes the tour in a language that `--lang` knows by `word` and people by `name`.
+fn tour(word: &str, name: &str) {
+    let readme = fs::read_to_string(guest_build::root().join("README.md")).unwrap();
+    let others = blocks(&readme, "### In another language", "## What is promised");
     let directory = tempfile::Builder::new().prefix("tidemill-tour-").tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    warm(&directory.path().join("totals"));
-    let mut shell = Shell::start(directory.path());
-    let (mut typed, mut shown) = (String::new(), 0);
-    let mut printed = String::new();
-    for block in blocks(&readme, "## A tour") {
-        let text = block.text.replace("127.0.0.1:8080", &free);
+    let project = directory.path().join(PROJECT);
+    let mut shell = Shell::start(directory.path(), word);
+    let (mut typed, mut printed) = (String::new(), String::new());
+    let (mut shown, mut edited, mut built) = (0, 0, 0);
+    for block in blocks(&readme, "## A tour", "### In another language") {
         match block.language.as_str() {
             // What has to be there before; the test's own environment has it.
             "" => {}
             "sh" => {
-                printed = shell.run(&text);
-                typed = text;
+                typed = block.text.replace("--lang rust", &format!("--lang {word}"));
+                built += typed.matches(BUILD.0).count();
+                if word != "rust" {
+                    typed = typed.replace(BUILD.0, BUILD.1);
+                }
+                printed = shell.run(&typed);
+                if word == "rust" && typed.contains("tidemill new") {
+                    guest_build::warm_rust(&project);
+                }
             }
             "text" => {
                 let deadline = Instant::now() + DEADLINE;
-                while !matches(&text, &printed) {
+                while !matches(&block.text, &printed) {
                     assert!(
                         Instant::now() < deadline,
-                        "the README says that\n{typed}prints\n{text}and it prints\n{printed}\n{}",
+                        "the README says that\n{typed}prints\n{}and it prints\n{printed}\n{}",
+                        block.text,
                         fs::read_to_string(&shell.errors).unwrap()
                     );
                     // Only questions are asked again: the host works while the shell goes on.
-                    assert!(typed.lines().all(|line| line.starts_with("tidemill st")), "{typed}prints\n{printed}");
+                    let question = |line: &str| line.starts_with("tidemill st");
+                    assert!(typed.lines().all(question), "{typed}prints\n{printed}");
                     std::thread::sleep(Duration::from_millis(50));
                     printed = shell.run(&typed);
                 }
                 shown += 1;
             }
-            _ => {
-                let name = block.before.split('`').nth(1).expect("a file is named before its block");
-                fs::write(directory.path().join(name), text).unwrap();
+            "diff" if word == "rust" => {
+                edit(&project.join(block.file()), &block.text);
+                edited += 1;
             }
+            "diff" => {
+                let own = others.iter().find(|other| other.language == "diff" && other.before.starts_with(name));
+                let own = own.unwrap_or_else(|| panic!("the README does not say how to repair it in {name}"));
+                edit(&project.join(own.file()), &own.text);
+                edited += 1;
+            }
+            _ if word == "rust" => {
+                let file = fs::read_to_string(project.join(block.file())).unwrap();
+                assert!(file.contains(&block.text), "{} is not what the README shows:\n{file}", block.file());
+            }
+            _ => {}
         }
     }
-    assert_eq!(shown, 3, "the tour shows what it prints");
+    assert_eq!((shown, edited, built), (3, 1, 2), "the tour shows what it prints, and repairs and builds what it runs");
+}
+
+#[test]
+fn the_readmes_tour_works_as_it_stands_there() {
+    tour("rust", "Rust");
+}
+
+#[test]
+fn the_readmes_tour_works_in_python() {
+    tour("python", "Python");
+}
+
+#[test]
+fn the_readmes_tour_works_in_typescript() {
+    tour("ts", "TypeScript");
+}
+
+#[test]
+fn the_readmes_tour_works_in_javascript() {
+    tour("js", "JavaScript");
+}
+
+#[test]
+fn the_readmes_tour_works_in_go() {
+    tour("go", "Go");
+}
+
+#[test]
+fn the_readmes_tour_works_in_c() {
+    tour("c", "C");
 }
 
 #[test]

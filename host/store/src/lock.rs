@@ -36,6 +36,9 @@ pub enum Held {
 }
 
 impl DataLock {
+    /// The name of the file in a data directory that the lock is on.
+    pub const FILE: &'static str = LOCK_FILE;
+
     /// Locks a data directory that exists. Does not wait.
     ///
     /// # Errors

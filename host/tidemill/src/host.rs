@@ -11,6 +11,7 @@
 //! ```
 
 mod alone;
+mod anew;
 mod components;
 mod desk;
 mod follower;
@@ -37,6 +38,7 @@ use tokio::{
 
 pub(crate) use self::{
     alone::execute as execute_alone,
+    anew::empty,
     reloader::{Reloaded, Reloader},
     troubles::{Trouble, read as read_troubles},
     wiring::{Engine, Feed, Reader, Wiring, engine_settings, granted, limits, log_level, open_feed},

@@ -136,8 +136,18 @@ fn the_state_is_apart_from_that_of_run_and_fresh_forgets_it() {
     dev.wait_for("idle", |_| true);
     let batches = dev.of_type("batch");
     assert_eq!(batches[0]["changes"][0]["before"], json!(null), "{batches:?}");
+    let code = || {
+        fs::read_dir(project.path().join("data/dev/code"))
+            .unwrap()
+            .map(|file| file.unwrap().metadata().unwrap().modified().unwrap())
+    };
+    let compiled: Vec<_> = code().collect();
     assert_eq!(dev.value("total/ada").as_deref(), Some("7"));
     assert!(dev.interrupt().0.success());
+    let mut dev = Dev::start(&project, &["--fresh"]);
+    dev.wait_for("idle", |_| true);
+    assert!(dev.interrupt().0.success());
+    assert_eq!(code().collect::<Vec<_>>(), compiled, "compiled code is worth keeping");
     assert_eq!(project.state("totals")["total/ada"], "7");
 }
 

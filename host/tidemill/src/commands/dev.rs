@@ -34,7 +34,7 @@ use crate::{
         workshop::Workshop,
     },
     exit::{Exit, Misuse},
-    host::{Host, HostOptions, Reload, open_feed},
+    host::{Host, HostOptions, Reload, empty, open_feed},
     logging::{GUEST_TARGET, Said, Tap},
 };
 
@@ -57,7 +57,7 @@ pub(super) async fn execute(args: DevArgs, path: &Path, tap: &Tap) -> anyhow::Re
         one_partition(&plan.config, place).await?;
     }
     if args.fresh || args.from.is_some() {
-        plan.forget()?;
+        empty(&plan.config.data).await?;
     }
     let (news, important) = mpsc::channel(NEWS_MAX);
     let (batches, usual) = mpsc::channel(BATCHES_MAX);

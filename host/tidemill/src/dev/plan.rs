@@ -2,13 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
 use tidemill_pipeline::{ProcessorName, ReadFrom};
-use tidemill_store::DataLock;
 
 use super::sources::{Sources, absolute};
 use crate::{
@@ -47,7 +44,7 @@ pub(crate) struct Project {
 }
 
 impl Plan {
-    /// Makes a plan. Nothing is removed yet.
+    /// Makes a plan. Nothing is touched.
     ///
     /// # Errors
     /// [`Misuse`] when what was typed does not fit the configuration.
@@ -74,22 +71,6 @@ impl Plan {
         }
         config.data = config.data.join(data);
         Ok(Self { config, start, directory, projects })
-    }
-
-    /// Removes what an earlier run of the loop computed.
-    ///
-    /// # Errors
-    /// When another loop runs on it, or it cannot be removed.
-    pub(crate) fn forget(&self) -> anyhow::Result<()> {
-        let data = &self.config.data;
-        if !data.exists() {
-            return Ok(());
-        }
-        let lock = DataLock::acquire(data)
-            .map_err(|held| anyhow::anyhow!("{held}\n  hint: another `tidemill dev` runs: stop it first"))?;
-        fs::remove_dir_all(data).with_context(|| format!("{} cannot be removed", data.display()))?;
-        drop(lock);
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use tidemill_pipeline::{
 };
 use tidemill_store::{DataLock, Options, Owner, RequestKind, Requests};
 
-use super::{HostOptions, make_data_directory, troubles};
+use super::{HostOptions, anew::CODE, make_data_directory, troubles};
 use crate::config::{FeedConfig, FeedUrl, Limits, ProcessorConfig, Protocol, SecretSource};
 
 pub(crate) type Store = tidemill_store::Sqlite;
@@ -55,7 +55,7 @@ impl Wiring {
         let store = Store::open(data, &Options::default())?;
         let hashes = Hashes { store: store.clone(), runtime: tokio::runtime::Handle::current() };
         let threads = options.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
-        let engine = Engine::new(engine_settings(&data.join("code"), threads, Arc::new(hashes))?)?;
+        let engine = Engine::new(engine_settings(&data.join(CODE), threads, Arc::new(hashes))?)?;
         Ok(Self { store, engine, options, data: data.to_owned(), _lock: lock })
     }
 

@@ -8,6 +8,7 @@ pub mod guest_host;
 pub mod project;
 pub mod publisher;
 pub mod simulation;
+pub mod suite;
 pub mod untrusted;
 pub mod witness;
 pub mod zeroeventhub;

@@ -16,8 +16,8 @@ pub(crate) fn run() -> Result<()> {
     stages.finish()
 }
 
-/// What guests are made of in Rust: the SDK and the examples, each a workspace.
-pub(crate) const GUESTS: [&str; 2] = ["sdk/rust", "guest-examples/rust"];
+/// What guests are made of in Rust: the SDK, the examples, and the one from elsewhere, each a workspace.
+pub(crate) const GUESTS: [&str; 3] = ["sdk/rust", "guest-examples/rust", "guest-examples/elsewhere"];
 
 /// The host, the Rust SDK and the Rust guests are formatted.
 pub(crate) fn formatting() -> Result<()> {

@@ -232,7 +232,8 @@ fn not_granted(name: &str) -> Option<Misfit> {
             (_, false) => "this version of Tidemill speaks 0.1 of the contract: build against its `wit` directory",
         }
     } else if package == "wasi:http" || package == "wasi:tls" {
-        "Tidemill components cannot open connections: what they need comes in events, in the state or in the configuration"
+        "components cannot open connections, and no setting grants it: remove what imports it (what a component needs comes \
+         in events, in the state or in the configuration)"
     } else if package.starts_with("wasi:") && version.starts_with("0.3") {
         "WASI 0.3 is not offered: build for WASI 0.2, or without WASI"
     } else if WASI.contains(&interface) {
@@ -243,7 +244,8 @@ fn not_granted(name: &str) -> Option<Misfit> {
     } else if interface == "wasi_snapshot_preview1" {
         return None;
     } else if package.starts_with("wasi:") {
-        "it is not offered: a component sees its events, its state and its configuration, and nothing else"
+        "it is not offered, and no setting grants it: remove what imports it (a component sees its events, its state and its \
+         configuration)"
     } else {
         "nobody provides it: compose the component with what it needs, or build without it"
     };

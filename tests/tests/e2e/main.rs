@@ -5,6 +5,7 @@ mod demo_component;
 mod dev;
 mod guests;
 mod interop;
+mod languages;
 mod million;
 mod policy;
 mod reload;

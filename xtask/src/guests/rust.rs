@@ -12,12 +12,39 @@ use duct::cmd;
 use super::component::{Component, install};
 use crate::project;
 
-/// Builds the workspace of the Rust examples, with cargo, which knows what has changed, and returns the components.
+/// Builds the Rust examples, those that are wrong on purpose, and the one from elsewhere, with cargo, which knows what has changed,
+/// and returns the components.
 pub(super) fn build(out: &Path) -> Result<Vec<Component>> {
-    let start = Instant::now();
-    let source = project::root().join("guest-examples/rust");
     let toolchain = RustToolchain::ready()?;
-    let scratch = project::target().join("guests-build").join(format!("rust-{}", toolchain.kind));
+    let examples = project::root().join("guest-examples");
+    let mut built = Vec::new();
+    let start = Instant::now();
+    let made = workspace(&toolchain, &examples.join("rust"), &format!("rust-{}", toolchain.kind))?;
+    for file in made {
+        // The wrong ones are members of the same workspace, and no examples.
+        let name = file.file_stem().context("a built file has a name")?;
+        let wrong = examples.join("wrong").join(name).is_dir();
+        built.push(if wrong { install(&file, &beside(out, "wrong")?)? } else { install(&file, out)? });
+    }
+    for file in workspace(&toolchain, &examples.join("elsewhere"), &format!("elsewhere-{}", toolchain.kind))? {
+        built.push(install(&file, &beside(out, "elsewhere")?)?);
+    }
+    built.sort();
+    // It is not known what each of them took.
+    let took = start.elapsed();
+    Ok(built.into_iter().map(|file| Component { file, took: Some(took) }).collect())
+}
+
+/// Another folder of components, made if it is not there.
+fn beside(out: &Path, name: &str) -> Result<PathBuf> {
+    let folder = out.with_file_name(name);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Builds a workspace and returns what came out of it.
+fn workspace(toolchain: &RustToolchain, source: &Path, scratch: &str) -> Result<Vec<PathBuf>> {
+    let scratch = project::target().join("guests-build").join(scratch);
     let mut cargo = cmd!(
         project::cargo(),
         "build",
@@ -29,30 +56,26 @@ pub(super) fn build(out: &Path) -> Result<Vec<Component>> {
         "--target-dir",
         &scratch
     )
-    .dir(&source)
-    .env("RUSTFLAGS", remaps(&toolchain)?)
+    .dir(source)
+    .env("RUSTFLAGS", remaps(toolchain)?)
     // What cargo sets for this program must not reach the guests' compiler.
     .env_remove("CARGO_TARGET_DIR")
     .env_remove("CARGO_ENCODED_RUSTFLAGS");
     if let Some(rustc) = &toolchain.rustc {
         cargo = cargo.env("RUSTC", rustc).env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN");
     }
-    cargo.run().context("the Rust examples were not built")?;
-
+    cargo.run().with_context(|| format!("{} was not built", source.display()))?;
     let mut built = Vec::new();
     for entry in fs::read_dir(scratch.join("wasm32-unknown-unknown/release"))? {
         let file = entry?.path();
         if file.extension() == Some(OsStr::new("wasm")) {
-            built.push(install(&file, out)?);
+            built.push(file);
         }
     }
     if built.is_empty() {
-        bail!("the Rust examples built, but no .wasm file came out in {}", scratch.display());
+        bail!("{} was built, but no .wasm file came out in {}", source.display(), scratch.display());
     }
-    built.sort();
-    // One build made them all.
-    let took = start.elapsed();
-    Ok(built.into_iter().map(|file| Component { file, took: Some(took) }).collect())
+    Ok(built)
 }
 
 /// A compiler that has the wasm32 target.

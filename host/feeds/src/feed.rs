@@ -14,7 +14,7 @@ use crate::{
     Address, Bounds, Discovery, FeedError, FeedSettings, FeedSource, Protocol,
     discovery::{self, NoDiscovery},
     http::{Http, body_failure},
-    request,
+    recorded, request,
 };
 
 /// The longest answer to a discovery: 32,768 partitions with a hundred bytes each.
@@ -109,8 +109,8 @@ impl Feed {
     /// `Unavailable` when the publisher could not be asked, `Broken` when it is not what the settings say.
     pub async fn discover(&self) -> Result<Discovery, Failure> {
         match &self.shared.place {
-            Place::File(_) => {
-                let partitions = vec![Listed::open(PartitionId::new("0"))];
+            Place::File(path) => {
+                let partitions = recorded::partitions(path).await.into_iter().map(Listed::open).collect();
                 Ok(Discovery { protocol: Protocol::Auto, partitions })
             }
             Place::Publisher(publisher) => publisher.discover(&self.shared.bounds).await,

@@ -1,7 +1,7 @@
 //! An NDJSON file as a source: one partition, `0`, whose cursors are byte offsets.
 //!
-//! Every complete line is one event, whatever it holds: a recording of a ZeroEventHub answer is not taken apart, for
-//! its cursors mean nothing here. A last line without an end is not there yet. A span ends behind a page size
+//! Every complete line is one event, whatever it holds: an answer of ZeroEventHub that was kept in a file is not taken
+//! apart, for its cursors mean nothing here. A recording that says that it is one is (see `recorded`). A last line without an end is not there yet. A span ends behind a page size
 //! of lines, or at the first line's end past a multiple of [`BLOCK_BYTES`], so that its places depend on the file
 //! and on where reading began, not on how the bytes came.
 
@@ -98,7 +98,7 @@ fn cursor(offset: u64) -> Cursor {
 }
 
 /// Opens a regular file. Anything else stops before it is opened: to open a pipe would wait for its writer.
-async fn open(path: &Path) -> Result<File, Failure> {
+pub(crate) async fn open(path: &Path) -> Result<File, Failure> {
     let metadata = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
@@ -109,7 +109,7 @@ async fn open(path: &Path) -> Result<File, Failure> {
 }
 
 /// What a person must repair stops the partition; anything else may pass.
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
     use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
     let cause = format!("the file {} cannot be read: {error}", path.display());
     let kind = error.kind();
@@ -123,7 +123,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// The byte offset of a place. One that the file does not have, or that is not behind a line's end, is lost.
-async fn start(feed: &FeedName, path: &Path, file: &mut File, from: &ReadFrom) -> Result<u64, Failure> {
+pub(crate) async fn start(feed: &FeedName, path: &Path, file: &mut File, from: &ReadFrom) -> Result<u64, Failure> {
     let wrong = |error: io::Error| unreadable(path, &error);
     let size = file.metadata().await.map_err(wrong)?.len();
     let cursor = match from {

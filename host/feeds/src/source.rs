@@ -5,9 +5,8 @@ use tidemill_pipeline::{Ask, Failure, FailureKind, PageEnd, PartitionId, ReadFro
 use crate::{
     Feed, LineForm, Page, PageBounds, PageError, PageProblem,
     feed::{Dialect, Place, Publisher},
-    file,
     http::body_failure,
-    request,
+    recorded, request,
 };
 
 /// One partition of a [`Feed`].
@@ -22,13 +21,7 @@ impl Source for FeedSource {
         let shared = &self.feed.shared;
         match &shared.place {
             Place::Publisher(publisher) => self.page(publisher, ask, spans).await,
-            Place::File(path) if self.partition.as_str() == "0" => {
-                file::fetch(&shared.name, path, &shared.bounds, ask, spans).await
-            }
-            Place::File(_) => {
-                let cause = format!("a file has one partition, `0`, and not `{}`", self.partition);
-                Err(Failure::broken(Stage::Fetch, cause))
-            }
+            Place::File(path) => recorded::fetch(&shared.name, path, &shared.bounds, &self.partition, ask, spans).await,
         }
     }
 }

@@ -157,6 +157,14 @@ impl Span {
         events.iter().map(|event| EventRef { span: self, event })
     }
 
+    /// Some of its events as a span of their own, with the same beginning and end.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let end = range.end.min(self.events.len());
+        let events = self.events.get(range.start.min(end)..end).unwrap_or_default().to_vec();
+        Self { from: self.from.clone(), to: self.to.clone(), body: self.body.clone(), events }
+    }
+
     /// The event at a place, from 0.
     #[must_use]
     pub fn event(&self, index: usize) -> Option<EventRef<'_>> {

@@ -48,8 +48,11 @@ pub async fn retry_parked<P: Processor, T: Store>(
     Ok(Commit { writes, settled, durability, ..Commit::nothing(seat.claim().clone(), guard) })
 }
 
-/// The event as a span of its own, as often as it was parked.
-fn span_of(event: &ParkedEvent) -> Result<Span, Failure> {
+/// A parked event as a span of its own, as often as it was parked.
+///
+/// # Errors
+/// When its payload is larger than a span may be.
+pub fn span_of(event: &ParkedEvent) -> Result<Span, Failure> {
     let length = u32::try_from(event.payload.len())
         .map_err(|_| Failure::broken(Stage::Process, "the payload is larger than a span may be"))?;
     let one = match &event.payload {

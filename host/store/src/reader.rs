@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use tidemill_pipeline::{
     Checkpoint, Code, Digest, Failure, FeedName, Instances, PartitionId, PartitionKey, ProcessorId, ProcessorName,
-    Stage, StateSpace, Value,
+    Snapshot, Stage, StateSpace, Value,
 };
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     parked::{self, Parked},
     rows::{CHECKPOINT, checkpoint, digest, partition_key, unsigned},
     schema,
+    snapshot::ReaderSnapshot,
 };
 
 /// Entries that are counted for a status; more are not counted.
@@ -165,6 +166,18 @@ impl Reader {
     /// When the database cannot be read.
     pub fn parked(&self, number: i64) -> std::result::Result<Option<Parked>, Failure> {
         parked::find(&self.0, number).map_err(failure)
+    }
+
+    /// A key space as it is now, whatever is written while it is read. For as long as it is held, the write-ahead log grows.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn into_snapshot(
+        self,
+        processor: &ProcessorId,
+        space: &StateSpace,
+    ) -> std::result::Result<Box<dyn Snapshot>, Failure> {
+        Ok(Box::new(ReaderSnapshot::open(self.0, processor, space).map_err(failure)?))
     }
 
     fn at_one_moment<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> std::result::Result<T, Failure> {

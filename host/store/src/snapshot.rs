@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use tidemill_pipeline::{Failure, ProcessorId, Snapshot, Stage, StateSpace, Value};
 
 use crate::{
@@ -46,6 +47,40 @@ impl SqliteSnapshot {
             Open { lease, space }
         };
         Ok(self.open.insert(open))
+    }
+}
+
+/// A key space as a command reads it, at one moment.
+pub(crate) struct ReaderSnapshot {
+    connection: Connection,
+    space: Option<i64>,
+}
+
+impl ReaderSnapshot {
+    pub(crate) fn open(connection: Connection, processor: &ProcessorId, space: &StateSpace) -> Result<Self> {
+        connection.execute_batch("BEGIN")?;
+        let space = entries::space(&connection, processor, space)?;
+        Ok(Self { connection, space })
+    }
+
+    fn read<T: Default>(&self, read: impl FnOnce(&Connection, i64) -> Result<T>) -> std::result::Result<T, Failure> {
+        let result = self.space.map_or_else(|| Ok(T::default()), |space| read(&self.connection, space));
+        result.map_err(|error: StoreError| error.classify(Stage::Load))
+    }
+}
+
+impl Snapshot for ReaderSnapshot {
+    fn get(&mut self, key: &str) -> std::result::Result<Option<Value>, Failure> {
+        self.read(|connection, space| entries::get(connection, space, key))
+    }
+
+    fn scan(
+        &mut self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> std::result::Result<Vec<(String, Value)>, Failure> {
+        self.read(|connection, space| entries::scan(connection, space, prefix, after, limit))
     }
 }
 

@@ -9,12 +9,15 @@
 mod case;
 mod differences;
 mod events;
+mod file_events;
 mod outcome;
 mod update;
 mod workbench;
 
 pub use case::{Case, CaseDefaults};
 pub use differences::{Difference, compare};
+pub(crate) use file_events::FileEvents;
+pub(crate) use outcome::Heard;
 pub use outcome::{CaseFailure, CaseOutcome, LogLine};
 pub use update::updated;
 pub use workbench::Workbench;

@@ -8,6 +8,7 @@ mod feed;
 mod new;
 mod parked;
 mod run;
+mod replay;
 mod state;
 mod test;
 mod words;
@@ -23,6 +24,7 @@ pub use dev::{DevArgs, From};
 pub use feed::{FeedCommand, ServeArgs, TailArgs};
 pub use new::{Language, NewArgs};
 pub use parked::{ParkedCommand, ParkedListArgs, ParkedOne, ParkedSome};
+pub use replay::{RecordArgs, ReplayArgs, ReplayState};
 pub use run::{
     BackupArgs, CompileChildArgs, DemoArgs, InspectArgs, LogArgs, LogFormat, RestoreArgs, RunArgs, StatusArgs,
 };
@@ -83,6 +85,10 @@ pub enum Command {
     Bindings(BindingsCommand),
     /// Run cases through the real engine: events, and what must come of them.
     Test(TestArgs),
+    /// Show batch by batch what a processor would write for some events. Nothing is committed.
+    Replay(ReplayArgs),
+    /// Keep a stretch of a feed in a file, for cases and replays.
+    Record(RecordArgs),
     /// Print where each processor stands.
     Status(StatusArgs),
     /// Read a processor's state.
@@ -188,6 +194,11 @@ mod tests {
             "tidemill bindings wit wit",
             "tidemill status --json",
             "tidemill test cases --processor totals --filter large --junit report.xml",
+            "tidemill replay totals --events case.ndjson --state current --json",
+            "tidemill replay totals --feed orders --partition 0 --from 79:3 --payload 0123456789ab --state current",
+            "tidemill replay totals --feed orders --from first -n 10 --event 3",
+            "tidemill replay totals --parked 3",
+            "tidemill record orders --partition 0 --from 1002 --events 100 -o case.ndjson",
             "tidemill test cases more/one.toml --component totals.wasm --update --json",
             "tidemill state get totals total/ada",
             "tidemill state scan totals --prefix total/ --json --feed orders --partition 0",
@@ -232,6 +243,10 @@ mod tests {
             "tidemill parked retry totals 3 --all",
             "tidemill feed serve events.ndjson --partitions 0",
             "tidemill feed tail orders --from _first\u{7}",
+            "tidemill replay totals",
+            "tidemill replay totals --events case.ndjson --parked 3",
+            "tidemill replay totals --parked 3 --event 1",
+            "tidemill record orders -o case.ndjson",
             "tidemill state get totals key --feed orders",
         ] {
             let error = parse(line).expect_err(line);

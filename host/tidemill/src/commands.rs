@@ -12,9 +12,12 @@ mod feed_serve;
 mod inspect;
 mod new;
 mod parked;
+mod record;
+mod replay;
 mod run;
 mod state;
 mod status;
+mod stretch;
 mod tail;
 mod test;
 
@@ -44,6 +47,8 @@ pub fn execute(args: Args, progress: &Progress, tap: &Tap) -> anyhow::Result<Exi
         Command::Inspect(args) => inspect::execute(&args),
         Command::Bindings(command) => bindings::execute(&command),
         Command::Test(args) => test::execute(&args, &config),
+        Command::Replay(args) => replay::execute(&args, &config),
+        Command::Record(args) => block_on(record::execute(args, &config)),
         Command::Status(args) => status::execute(&args, &config),
         Command::State(command) => state::execute(command, &config),
         Command::Feed(FeedCommand::Tail(args)) => block_on(tail::execute(args, &config)),
@@ -61,8 +66,8 @@ pub fn execute(args: Args, progress: &Progress, tap: &Tap) -> anyhow::Result<Exi
     }
 }
 
-/// Runs a command that waits for things.
-fn block_on(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+/// Runs a command, or a part of one, that waits for things.
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("the runtime does not start")?;
     let exit = runtime.block_on(command);

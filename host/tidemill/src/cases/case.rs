@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tidemill_pipeline::{BatchBounds, Instances, RehearsalSettings, RejectPolicy, Span};
+use tidemill_pipeline::{BatchBounds, Instances, PartitionKey, RehearsalSettings, RejectPolicy, Span};
 use tracing::Level;
 
 use super::events;
@@ -22,8 +22,8 @@ pub struct Case {
     pub path: PathBuf,
     /// What it says.
     pub file: CaseFile,
-    /// The events: each a span of its own, except where a recording says otherwise.
-    pub spans: Vec<Span>,
+    /// The events, with where they come from: each a span of its own, except where a recording says otherwise.
+    pub spans: Vec<(PartitionKey, Span)>,
 }
 
 /// What holds for a case where its file does not say it.
@@ -57,6 +57,25 @@ impl Default for CaseDefaults {
 }
 
 impl CaseDefaults {
+    /// The part that the rules of batches need.
+    #[must_use]
+    pub fn rehearsal(&self) -> RehearsalSettings {
+        RehearsalSettings { batch: self.batch, writes: self.limits.writes, on_reject: self.on_reject }
+    }
+
+    /// All that the configuration says of a processor: for a replay.
+    #[must_use]
+    pub fn exactly(processor: &ProcessorConfig) -> Self {
+        Self {
+            config: processor.config.entries().clone(),
+            limits: processor.limits,
+            batch: processor.batch,
+            on_reject: processor.on_reject,
+            instances: processor.instances,
+            log_level: processor.log_level,
+        }
+    }
+
     /// What the configuration says of a processor. Cases are about components: rejected events halt, batches have the
     /// usual size, and instances are fresh, whatever the processor does.
     #[must_use]
@@ -73,7 +92,7 @@ impl Case {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("the case {} cannot be read", path.display()))?;
         let file = CaseFile::parse(path, &text)?;
-        let spans = events::spans(&file.events).with_context(|| format!("the case {}", path.display()))?;
+        let spans = events::spans(&file).with_context(|| format!("the case {}", path.display()))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, path: path.to_owned(), file, spans })
     }
@@ -98,20 +117,18 @@ impl Case {
     /// How many events it has.
     #[must_use]
     pub fn events(&self) -> usize {
-        self.spans.iter().map(Span::len).sum()
+        self.spans.iter().map(|(_, span)| span.len()).sum()
     }
 
-    pub(super) fn settings(&self, defaults: &CaseDefaults) -> RehearsalSettings {
-        let mut batch = defaults.batch;
-        batch.events_max = self.file.batch_events.unwrap_or(batch.events_max);
-        RehearsalSettings {
-            batch,
-            writes: self.limits(defaults).writes,
-            on_reject: self.file.on_reject.unwrap_or(defaults.on_reject),
-        }
-    }
-
-    pub(super) fn limits(&self, defaults: &CaseDefaults) -> Limits {
-        self.file.limits.over(&defaults.limits)
+    /// What holds for it, all in all.
+    pub(super) fn settings(&self, defaults: &CaseDefaults) -> CaseDefaults {
+        let mut settings = defaults.clone();
+        settings.config.extend(self.file.config.entries().clone());
+        settings.limits = self.file.limits.over(&defaults.limits);
+        settings.batch.events_max = self.file.batch_events.unwrap_or(defaults.batch.events_max);
+        settings.on_reject = self.file.on_reject.unwrap_or(defaults.on_reject);
+        settings.instances = self.file.instances.unwrap_or(defaults.instances);
+        settings.log_level = self.file.log_level.unwrap_or(defaults.log_level);
+        settings
     }
 }

@@ -1,28 +1,26 @@
 //! The events of a case, as spans.
 
-use std::{fs, path::Path};
-
-use anyhow::Context as _;
 use bytes::Bytes;
 use tidemill_feeds::line_event;
-use tidemill_pipeline::{Cursor, Event, Metadata, ReadFrom, Span, Value};
+use tidemill_pipeline::{Cursor, Event, Metadata, PartitionKey, ReadFrom, Span, Value};
 
-use crate::config::CaseEvents;
+use super::file_events::FileEvents;
+use crate::config::{CaseEvents, CaseFile};
 
-/// The spans that a processor would be given: one for each event.
-pub(super) fn spans(events: &CaseEvents) -> anyhow::Result<Vec<Span>> {
-    match events {
-        CaseEvents::Lines(lines) => Ok(of_lines(&Bytes::copy_from_slice(lines.as_bytes()))),
-        CaseEvents::File(path) => of_file(path),
+/// The spans that a processor would be given, each with where it comes from: one for each event, except where a recording
+/// says otherwise.
+pub(super) fn spans(file: &CaseFile) -> anyhow::Result<Vec<(PartitionKey, Span)>> {
+    let here = |span| (file.key.clone(), span);
+    match &file.events {
+        CaseEvents::Lines(lines) => {
+            Ok(of_lines(&Bytes::copy_from_slice(lines.as_bytes())).into_iter().map(here).collect())
+        }
+        CaseEvents::File(path) => FileEvents::open(path, &file.key)?.collect(),
         CaseEvents::Events(events) => {
-            Ok(events.iter().enumerate().map(|(place, (data, metadata))| of_event(place, data, metadata)).collect())
+            let spans = events.iter().enumerate().map(|(place, (data, metadata))| of_event(place, data, metadata));
+            Ok(spans.map(here).collect())
         }
     }
-}
-
-fn of_file(path: &Path) -> anyhow::Result<Vec<Span>> {
-    let bytes = fs::read(path).with_context(|| format!("the events {} cannot be read", path.display()))?;
-    Ok(of_lines(&Bytes::from(bytes)))
 }
 
 /// One event a line. Empty lines at the end are the end of the last one.
@@ -54,7 +52,7 @@ fn of_event(place: usize, data: &Value, metadata: &Metadata) -> Span {
 }
 
 /// The event at a place, from 0, as a span whose cursors are the numbers of the events.
-fn span(place: usize, body: Bytes, event: Event) -> Span {
+pub(super) fn span(place: usize, body: Bytes, event: Event) -> Span {
     let cursor = |place: usize| Cursor::new(&place.to_string()).expect("a number is a cursor");
     let from = if place == 0 { ReadFrom::First } else { ReadFrom::After(cursor(place)) };
     Span::new(from, cursor(place + 1), body, vec![event])

@@ -68,29 +68,47 @@ impl Workbench {
     /// # Errors
     /// Only when the host cannot do its part: what goes wrong in the component belongs to the outcome.
     pub fn run(&self, case: &Case, component: &Component, defaults: &CaseDefaults) -> anyhow::Result<CaseOutcome> {
-        let heard = Heard::default();
-        let processor = self.processor(case, component, defaults).heard_by(Arc::new(heard.clone()));
+        let settings = case.settings(defaults);
+        let (processor, heard) = self.processor(component, &ProcessorName::new("test"), &settings);
         let state = RehearsedState::of(case.file.before.clone());
-        let mut rehearsal = Rehearsal::new(processor, state, case.settings(defaults));
+        let mut rehearsal = Rehearsal::new(processor, state, settings.rehearsal());
         let mut outcome = CaseOutcome::default();
-        self.runtime.block_on(rehearsal.run(&case.file.key, case.spans.clone(), |batch| outcome.add(batch)))?;
+        for run in case.spans.chunk_by(|(one, _), (next, _)| one == next) {
+            let Some((key, _)) = run.first() else { continue };
+            let spans = run.iter().map(|(_, span)| span.clone()).collect();
+            self.wait_for(rehearsal.run(key, spans, |batch| outcome.add(batch)))?;
+            if outcome.batches.last().is_some_and(|batch| batch.end.is_some()) {
+                break;
+            }
+        }
         outcome.lines = heard.take();
         outcome.after = rehearsal.state().entries()?;
         Ok(outcome)
     }
 
-    fn processor(&self, case: &Case, component: &Component, defaults: &CaseDefaults) -> ComponentProcessor {
-        let mut config = defaults.config.clone();
-        config.extend(case.file.config.entries().clone());
+    /// A processor as a host would have it, and what it will say.
+    pub(crate) fn processor(
+        &self,
+        component: &Component,
+        name: &ProcessorName,
+        settings: &CaseDefaults,
+    ) -> (ComponentProcessor, Heard) {
+        let heard = Heard::default();
         let settings = ProcessorSettings {
-            name: ProcessorName::new("test"),
-            config: config.into_iter().collect(),
+            name: name.clone(),
+            config: settings.config.clone().into_iter().collect(),
+            // It belongs to the lineage, and nothing is committed.
             config_digest: Digest::of(b""),
-            limits: granted(&case.limits(defaults)),
-            instances: case.file.instances.unwrap_or(defaults.instances),
-            log_level: log_level(case.file.log_level.unwrap_or(defaults.log_level)),
+            limits: granted(&settings.limits),
+            instances: settings.instances,
+            log_level: log_level(settings.log_level),
         };
-        self.engine.processor(component, settings)
+        (self.engine.processor(component, settings).heard_by(Arc::new(heard.clone())), heard)
+    }
+
+    /// Waits for a rehearsal.
+    pub(crate) fn wait_for<T>(&self, rehearsal: impl Future<Output = T>) -> T {
+        self.runtime.block_on(rehearsal)
     }
 }
 

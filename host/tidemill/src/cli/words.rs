@@ -37,3 +37,13 @@ pub(super) fn fixed_place(word: &str) -> Result<ReadFrom, String> {
         fixed @ (ReadFrom::First | ReadFrom::After(_)) => Ok(fixed),
     }
 }
+
+/// The beginning of a digest.
+pub(super) fn digest(word: &str) -> Result<String, &'static str> {
+    let hexadecimal = word.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    if hexadecimal && (8..=64).contains(&word.len()) {
+        Ok(word.to_owned())
+    } else {
+        Err("a digest is 64 hexadecimal digits; at least the first 8 of them are needed")
+    }
+}

@@ -1,6 +1,6 @@
 //! `feed tail`: events of a feed as they come.
 
-mod pages;
+pub(super) mod pages;
 mod printed;
 
 use std::{
@@ -41,7 +41,7 @@ pub(super) async fn execute(args: TailArgs, config: &Path) -> anyhow::Result<Exi
 
 async fn follow(args: &TailArgs, settings: &FeedConfig, feed: Feed) -> anyhow::Result<Exit> {
     let listed = pages::discover(&args.feed, &feed).await?;
-    let partitions = chosen(args, listed)?;
+    let partitions = chosen(&args.feed, args.partition.as_ref(), &args.from, listed)?;
     let (pieces, mut printed) = mpsc::channel(PIECES_MAX);
     let mut followers = JoinSet::new();
     for partition in partitions {
@@ -71,7 +71,7 @@ fn print(piece: &Piece, form: Form, left: &mut u64) -> io::Result<()> {
     stdout.flush()
 }
 
-fn configured<'a>(config: &'a Config, feed: &FeedName) -> Result<&'a FeedConfig, Misuse> {
+pub(super) fn configured<'a>(config: &'a Config, feed: &FeedName) -> Result<&'a FeedConfig, Misuse> {
     config.feeds.get(feed).ok_or_else(|| {
         let names: Vec<_> = config.feeds.keys().map(|name| format!("`{name}`")).collect();
         let hint = if names.is_empty() {
@@ -84,17 +84,22 @@ fn configured<'a>(config: &'a Config, feed: &FeedName) -> Result<&'a FeedConfig,
 }
 
 /// The partitions that are meant, of those that there are.
-fn chosen(args: &TailArgs, listed: Vec<PartitionId>) -> Result<Vec<PartitionId>, Misuse> {
+pub(super) fn chosen(
+    feed: &FeedName,
+    partition: Option<&PartitionId>,
+    from: &ReadFrom,
+    listed: Vec<PartitionId>,
+) -> Result<Vec<PartitionId>, Misuse> {
     let names = |listed: &[PartitionId]| listed.iter().take(20).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    match &args.partition {
+    match partition {
         Some(partition) if listed.contains(partition) => Ok(vec![partition.clone()]),
         Some(partition) => {
-            let message = format!("feed `{}` has no partition {partition}", args.feed);
+            let message = format!("feed `{feed}` has no partition {partition}");
             Err(Misuse { message, hint: format!("it has {}", names(&listed)) })
         }
-        None if matches!(args.from, ReadFrom::After(_)) && listed.len() > 1 => {
+        None if matches!(from, ReadFrom::After(_)) && listed.len() > 1 => {
             let message = "a cursor belongs to one partition, and none was named".to_owned();
-            Err(Misuse { message, hint: format!("say `--partition P`: feed `{}` has {}", args.feed, names(&listed)) })
+            Err(Misuse { message, hint: format!("say `--partition P`: feed `{feed}` has {}", names(&listed)) })
         }
         None => Ok(listed),
     }

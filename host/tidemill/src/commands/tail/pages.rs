@@ -22,20 +22,21 @@ fn retry_policy() -> RetryPolicy {
 
 /// A span that came, and the room that it takes until it is printed.
 #[derive(Debug)]
-pub(super) struct Piece {
-    pub(super) partition: PartitionId,
-    pub(super) span: Span,
+pub(in crate::commands) struct Piece {
+    pub(in crate::commands) partition: PartitionId,
+    pub(in crate::commands) span: Span,
     _room: Room,
 }
 
 /// Follows one partition.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(in crate::commands) struct Follower {
     name: FeedName,
     feed: Feed,
     partition: PartitionId,
     page_size: NonZeroU32,
     poll_interval: Duration,
+    until_end: bool,
 }
 
 /// What a page brought.
@@ -50,7 +51,7 @@ struct Page {
 ///
 /// # Errors
 /// When waiting does not help.
-pub(super) async fn discover(name: &FeedName, feed: &Feed) -> Result<Vec<PartitionId>, Failure> {
+pub(in crate::commands) async fn discover(name: &FeedName, feed: &Feed) -> Result<Vec<PartitionId>, Failure> {
     let mut backoff = Backoff::new(retry_policy());
     loop {
         match feed.discover().await {
@@ -66,16 +67,21 @@ pub(super) async fn discover(name: &FeedName, feed: &Feed) -> Result<Vec<Partiti
 }
 
 impl Follower {
-    pub(super) fn new(name: FeedName, feed: Feed, partition: PartitionId, settings: &FeedConfig) -> Self {
+    pub(in crate::commands) fn new(name: FeedName, feed: Feed, partition: PartitionId, settings: &FeedConfig) -> Self {
         let FeedConfig { page_size, poll_interval, .. } = settings;
-        Self { name, feed, partition, page_size: *page_size, poll_interval: *poll_interval }
+        Self { name, feed, partition, page_size: *page_size, poll_interval: *poll_interval, until_end: false }
+    }
+
+    /// Ends where the feed has no more.
+    pub(in crate::commands) fn until_end(self) -> Self {
+        Self { until_end: true, ..self }
     }
 
     /// Hands on spans for as long as somebody listens.
     ///
     /// # Errors
     /// When waiting does not help.
-    pub(super) async fn run(self, mut from: ReadFrom, pieces: mpsc::Sender<Piece>) -> Result<(), Failure> {
+    pub(in crate::commands) async fn run(self, mut from: ReadFrom, pieces: mpsc::Sender<Piece>) -> Result<(), Failure> {
         let mut source = self.feed.source(self.partition.clone());
         let mut backoff = Backoff::new(retry_policy());
         let mut page_size = self.page_size;
@@ -95,6 +101,9 @@ impl Follower {
             match page.end {
                 Ok(PageEnd { cut: None, tail_events: 0 }) => {
                     backoff.reset();
+                    if page.events == 0 && self.until_end {
+                        return Ok(());
+                    }
                     if page.events == 0 {
                         sleep(self.poll_interval).await;
                     }

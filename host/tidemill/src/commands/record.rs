@@ -1,0 +1,67 @@
+//! `record`: a stretch of a feed in a file.
+
+use std::{
+    collections::BTreeSet,
+    fs::Permissions,
+    io::{BufWriter, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
+
+use anyhow::Context as _;
+use tempfile::Builder;
+use tidemill_feeds::{record_span, record_start, recording_header};
+
+use super::{
+    run::Signals,
+    stretch::{Ended, Stretch},
+};
+use crate::{
+    cli::RecordArgs,
+    config::Config,
+    exit::Exit,
+    output::{complain, print},
+};
+
+/// Records until it is enough, the feed has no more, or a signal comes: what came until then is kept.
+pub(super) async fn execute(args: RecordArgs, config: &Path) -> anyhow::Result<Exit> {
+    let config = Config::load(config)?;
+    let mut signals = Signals::listen()?;
+    let stretch = tokio::select! {
+        biased;
+        () = signals.next() => return Ok(Exit::Failed),
+        stretch = Stretch::open(&config, &args.feed, args.partition.as_ref(), &args.from) => stretch?,
+    };
+    let unwritable = || format!("the recording {} cannot be written", args.output.display());
+    let directory = args.output.parent().filter(|directory| *directory != Path::new("")).unwrap_or(Path::new("."));
+    // Unlike what is temporary for good, the recording is for whom the user's umask says.
+    let file = Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(directory);
+    let mut file = BufWriter::new(file.with_context(unwritable)?);
+    file.write_all(&recording_header(&args.feed, stretch.partitions())).with_context(unwritable)?;
+    let (mut begun, mut events, mut spans) = (BTreeSet::new(), 0, 0_u64);
+    let ended = tokio::select! {
+        biased;
+        () = signals.next() => None,
+        ended = stretch.read(args.events, |partition, span| {
+            let mut lines = Vec::new();
+            if begun.insert(partition.clone()) {
+                record_start(&mut lines, &partition, span.from());
+            }
+            record_span(&mut lines, &partition, &span);
+            events += span.len();
+            spans += 1;
+            file.write_all(&lines).with_context(unwritable)
+        }) => Some(ended?),
+    };
+    let file = file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(unwritable)?;
+    file.persist(&args.output).map_err(|error| error.error).with_context(unwritable)?;
+    let plural = |count: u64, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
+    let (said, name) = (plural(events as u64, "event"), args.output.display());
+    print(&format!("{said} in {} of feed `{}` recorded in {name}\n", plural(spans, "span"), args.feed))?;
+    match ended {
+        Some(Ended::Enough) => {}
+        Some(Ended::AtTheEnd) => complain(&format!("The feed has no more than that: {} were asked for.", args.events)),
+        None => complain("Stopped by a signal: what came until then is recorded."),
+    }
+    Ok(Exit::Done)
+}

@@ -227,12 +227,12 @@ impl<P: Processor> Pieces<'_, P> {
 pub(crate) fn halted(processor: &ProcessorName, rejected: Rejected) -> (Failure, LastError) {
     let Rejected { index, event, .. } = rejected;
     let cause = format!("event {} after {}: {}: {}", index + 1, event.id.span_from, event.cause, event.reason);
-    let failure = Failure::new(FailureKind::Rejected, Stage::Process, cause).hint(format!(
-        "give the processor a component that can apply it and `tidemill resume` it, or settle this event with `tidemill resume --park` or `--skip`; see it fail alone with `{}`",
-        reproduce(processor, &event.id)
-    ));
+    let hint = "give the processor a component that can apply it and `tidemill resume` it, or settle this event with `tidemill resume --park` or `--skip`";
+    let failure = Failure::new(FailureKind::Rejected, Stage::Process, cause).hint(hint);
+    let alone = reproduce(processor, &event.id);
     let error = LastError { event: Some(event.id), backtrace: event.backtrace, ..LastError::of(&failure) };
-    (failure, error)
+    // What is kept names the event, so whoever shows it can say the command; a log line must say it itself.
+    (failure.hint(format!("{hint}; see it fail alone with `{alone}`")), error)
 }
 
 /// The command that gives an event to its component alone, over the state as it is, and commits nothing.

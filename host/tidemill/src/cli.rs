@@ -194,6 +194,7 @@ mod tests {
             "tidemill bindings wit wit",
             "tidemill status --json",
             "tidemill test cases --processor totals --filter large --junit report.xml",
+            "tidemill inspect totals.wasm --events case.ndjson --kind-of /type --processor totals",
             "tidemill replay totals --events case.ndjson --state current --json",
             "tidemill replay totals --feed orders --partition 0 --from 79:3 --payload 0123456789ab --state current",
             "tidemill replay totals --feed orders --from first -n 10 --event 3",

@@ -44,7 +44,7 @@ pub fn execute(args: Args, progress: &Progress, tap: &Tap) -> anyhow::Result<Exi
         Command::Run(args) => block_on(run::execute(args, &config, progress)),
         Command::Dev(args) => block_on(dev::execute(args, &config, tap)),
         Command::Demo(args) => block_on(demo::execute(args, progress)),
-        Command::Inspect(args) => inspect::execute(&args),
+        Command::Inspect(args) => inspect::execute(&args, &config),
         Command::Bindings(command) => bindings::execute(&command),
         Command::Test(args) => test::execute(&args, &config),
         Command::Replay(args) => replay::execute(&args, &config),

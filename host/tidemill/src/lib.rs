@@ -14,6 +14,7 @@ pub mod commands;
 pub mod config;
 pub mod contract;
 mod dev;
+pub mod costs;
 pub mod exit;
 mod host;
 pub mod logging;

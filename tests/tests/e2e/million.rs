@@ -3,12 +3,11 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{BufRead as _, BufReader, BufWriter, Write as _},
-    process::{Child, Stdio},
+    io::{BufWriter, Write as _},
     time::Instant,
 };
 
-use e2e::{guest_host::example, project::Project};
+use e2e::{guest_host::example, project::Project, served::Served};
 
 /// The most memory that the host may ever have resident, in bytes, however long the feed is.
 const MEMORY_MAX: u64 = 200 * 1024 * 1024;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tidemill_pipeline::FeedName;
+use tidemill_pipeline::{FeedName, ProcessorName};
 
 use super::words;
 
@@ -74,12 +74,25 @@ pub struct DemoArgs {
 Examples:
   tidemill inspect build/totals.wasm
   tidemill inspect build/totals.wasm --json
+  tidemill inspect build/totals.wasm --events sample.ndjson --kind-of /type     what does each kind of event cost?
 
-Ends with 1 if it does not fit the contract. Nothing is compiled or run: `tidemill check` does that.")]
+Ends with 1 if it does not fit the contract. Nothing is compiled or run, but with --events.")]
 pub struct InspectArgs {
     /// A component, or a core module made for the contract.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+
+    /// Run these events, each alone, and show what each kind of them costs: a recording, or payloads a line.
+    #[arg(long, value_name = "EVENTS")]
+    pub events: Option<PathBuf>,
+
+    /// Where in a payload its kind stands, as a JSON pointer; else the kind is that of the envelope.
+    #[arg(long, value_name = "POINTER", requires = "events", value_parser = words::pointer)]
+    pub kind_of: Option<String>,
+
+    /// With the limits and the settings of this processor of the configuration; else with the defaults.
+    #[arg(long, value_name = "NAME", requires = "events", value_parser = words::processor)]
+    pub processor: Option<ProcessorName>,
 
     /// Print one JSON document.
     #[arg(long)]

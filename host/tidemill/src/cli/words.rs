@@ -47,3 +47,12 @@ pub(super) fn digest(word: &str) -> Result<String, &'static str> {
         Err("a digest is 64 hexadecimal digits; at least the first 8 of them are needed")
     }
 }
+
+/// A JSON pointer (RFC 6901).
+pub(super) fn pointer(word: &str) -> Result<String, &'static str> {
+    if word.is_empty() || word.starts_with('/') {
+        Ok(word.to_owned())
+    } else {
+        Err("a JSON pointer begins with a slash, as in `/type` or `/data/kind`")
+    }
+}

@@ -1,4 +1,7 @@
-//! `inspect`: what a component is, and what it can and cannot do. Nothing is compiled and nothing is run.
+//! `inspect`: what a component is, and what it can and cannot do. Nothing is compiled and nothing is run, unless what events
+//! cost in it is asked for.
+
+mod cost;
 
 use std::{fmt::Write as _, fs, io::Read as _, path::Path};
 
@@ -39,7 +42,10 @@ struct Misfit<'a> {
 }
 
 /// Describes the file. Fails if it does not fit the contract.
-pub(super) fn execute(args: &InspectArgs) -> anyhow::Result<Exit> {
+pub(super) fn execute(args: &InspectArgs, config: &Path) -> anyhow::Result<Exit> {
+    if let Some(events) = &args.events {
+        return cost::execute(args, events, config);
+    }
     let file = read(&args.file)?;
     let description = Description::read(&file)
         .map_err(|error| anyhow::anyhow!("{} is nothing that a processor can run: {error}\n  hint: give a WebAssembly component, or a core module with the contract's metadata", args.file.display()))?;

@@ -245,6 +245,8 @@ fn words(parked: &Parked) -> String {
         tidemill_pipeline::Value::Bytes(_) => one_line(event.payload.as_ref()),
     };
     line(&mut text, format_args!("\nPayload\n{payload}"));
+    let (processor, number) = (&parked.processor.name, parked.number);
+    line(&mut text, format_args!("\nSee it fail alone\ntidemill replay {processor} --parked {number}"));
     safe(&text).into_owned()
 }
 

@@ -232,12 +232,18 @@ impl Shown {
             } else {
                 writeln!(
                     out,
-                    "\n{BOLD}{batches} batches, {events} events, {changes} writes, {rejected} rejected{BOLD:#} (fuel {fuel}); nothing was committed"
+                    "\n{BOLD}{}, up to event {events}, {}, {rejected} rejected{BOLD:#} (fuel {fuel}); nothing was committed",
+                    plural(*batches, "batch", "batches"),
+                    plural(*changes, "write", "writes")
                 )?;
             }
         }
         Ok(if self.rejected == 0 && !self.ended { Exit::Done } else { Exit::Failed })
     }
+}
+
+fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn end(rehearsed: &Rehearsed) -> Option<End<'_>> {

@@ -1,7 +1,7 @@
 //! The document that `status --json` prints. Its fields are stable: they may become more.
 
 use serde::Serialize;
-use tidemill_pipeline::{Checkpoint, LastError, ParkedId, ReadFrom, Resolution};
+use tidemill_pipeline::{Checkpoint, LastError, ParkedId, ProcessorName, ReadFrom, Resolution, reproduce};
 use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus, StateSize};
 
 use crate::host::Trouble;
@@ -87,6 +87,8 @@ pub(super) struct Error {
     pub(super) hint: Option<String>,
     pub(super) event: Option<Event>,
     pub(super) backtrace: Option<String>,
+    /// The command that gives the event to the component alone, over the state as it is.
+    pub(super) reproduce: Option<String>,
 }
 
 /// What identifies an event.
@@ -142,13 +144,13 @@ impl From<&ProcessorStatus> for Processor {
             state_generation: status.state_generation,
             state: status.state.map(|StateSize { rows, bytes }| Size { rows, bytes }),
             parked: status.parked,
-            partitions: status.partitions.iter().map(Partition::from).collect(),
+            partitions: status.partitions.iter().map(|partition| Partition::new(&status.id.name, partition)).collect(),
         }
     }
 }
 
-impl From<&PartitionStatus> for Partition {
-    fn from(status: &PartitionStatus) -> Self {
+impl Partition {
+    fn new(processor: &ProcessorName, status: &PartitionStatus) -> Self {
         let Checkpoint { read_from, generation, position, status: word, error, feed_identity, resolutions } =
             &status.checkpoint;
         Self {
@@ -166,7 +168,7 @@ impl From<&PartitionStatus> for Partition {
             lag: None,
             updated_at: status.updated_at.clone(),
             feed_identity: feed_identity.clone(),
-            last_error: error.as_ref().map(Error::from),
+            last_error: error.as_ref().map(|error| Error::new(processor, error)),
             resolutions: resolutions.iter().map(Decision::from).collect(),
             lineage: stretches(&status.lineage, *position),
         }
@@ -191,10 +193,11 @@ fn stretches(lineage: &[Lineage], position: u64) -> Vec<Stretch> {
         .collect()
 }
 
-impl From<&LastError> for Error {
-    fn from(error: &LastError) -> Self {
+impl Error {
+    fn new(processor: &ProcessorName, error: &LastError) -> Self {
         let LastError { kind, stage, cause, hint, event, backtrace } = error.clone();
-        Self { kind, stage, cause, hint, event: event.as_ref().map(Event::from), backtrace }
+        let alone = event.as_ref().map(|event| reproduce(processor, event));
+        Self { kind, stage, cause, hint, event: event.as_ref().map(Event::from), backtrace, reproduce: alone }
     }
 }
 

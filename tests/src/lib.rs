@@ -7,6 +7,7 @@ pub mod guest_build;
 pub mod guest_host;
 pub mod project;
 pub mod publisher;
+pub mod served;
 pub mod simulation;
 pub mod suite;
 pub mod untrusted;

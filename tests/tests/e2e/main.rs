@@ -1,5 +1,6 @@
 //! One test binary: every test that crosses a crate's border.
 
+mod cases;
 mod crash;
 mod demo_component;
 mod dev;
@@ -9,6 +10,7 @@ mod languages;
 mod million;
 mod policy;
 mod reload;
+mod replay;
 mod requests;
 mod scaffold;
 mod simulation;

@@ -15,32 +15,6 @@ const MEMORY_MAX: u64 = 200 * 1024 * 1024;
 const PARTITIONS: usize = 3;
 const USERS: u64 = 1_000;
 
-/// `tidemill feed serve` as a process. Killed when dropped.
-struct Served {
-    process: Child,
-    url: String,
-}
-
-impl Served {
-    fn start(project: &Project, file: &str) -> Self {
-        let partitions = PARTITIONS.to_string();
-        let arguments = ["feed", "serve", file, "--partitions", &partitions, "--listen", "127.0.0.1:0"];
-        let mut process = project.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.split_whitespace().last().expect("it says where it listens").to_owned();
-        Self { process, url }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
 /// Writes the events, about 200 bytes each, and gives what `totals` must make of them.
 fn write(file: File, events: u64) -> BTreeMap<String, String> {
     let mut file = BufWriter::new(file);
@@ -64,11 +38,11 @@ fn a_large_feed_is_read_to_its_end_in_bounded_memory() {
     let events: u64 = std::env::var("TIDEMILL_EVENTS").map_or(200_000, |events| events.parse().unwrap());
     let project = Project::new("");
     let totals = write(File::create(project.path().join("events.ndjson")).unwrap(), events);
-    let served = Served::start(&project, "events.ndjson");
+    let served = Served::start(&project, "events.ndjson", PARTITIONS);
     let configuration = format!(
         "[feeds.events]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npage-size = 10000\n\
          [processors.totals]\ncomponent = \"totals.wasm\"\nfeeds = [\"events\"]\n",
-        served.url
+        served.url()
     );
     project.put("tidemill.toml", configuration.as_bytes());
     project.put("totals.wasm", &example("rust", "totals"));

@@ -58,7 +58,7 @@ impl Source for Reader {
     }
 }
 
-fn span(number: usize, events: &[Given]) -> Span {
+pub(crate) fn span(number: usize, events: &[Given]) -> Span {
     let mut body = String::new();
     let mut ranges = Vec::new();
     for event in events {

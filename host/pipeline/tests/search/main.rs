@@ -81,6 +81,21 @@ proptest! {
     }
 
     #[test]
+    fn a_rehearsal_comes_to_what_the_worker_commits(
+        world in worlds(2, &[RejectPolicy::Park, RejectPolicy::Skip, RejectPolicy::Halt]),
+    ) {
+        let seen = world.run();
+        let (applied, rejected, to_the_end) = world.rehearse();
+        prop_assert_eq!(applied, seen.state);
+        prop_assert_eq!(to_the_end, seen.checkpoint.status == Status::Running);
+        let mut bad = world.bad_places();
+        if world.on_reject == RejectPolicy::Halt {
+            bad.truncate(1);
+        }
+        prop_assert_eq!(rejected, bad);
+    }
+
+    #[test]
     fn with_halt_everything_before_the_failing_span_is_committed_and_nothing_of_it(
         world in worlds(1, &[RejectPolicy::Halt]),
     ) {

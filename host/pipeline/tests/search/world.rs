@@ -1,16 +1,17 @@
 //! A world: a feed, a component and a policy; what the worker makes of them, and what it must make.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tidemill_pipeline::{
     BatchBounds, Checkpoint, Claim, Digest, Durability, Exit, FeedName, FetchSettings, Fetcher, Lane, Monitor, Order,
-    ParkedEvent, ParkedId, PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom, RejectPolicy, RetryPolicy,
-    Seen, StateSpace, Value, Worker, WorkerSettings, WriteBounds,
+    ParkedEvent, ParkedId, PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom, Rehearsal,
+    RehearsalSettings, RehearsedState, RejectPolicy, RetryPolicy, Seen, StateSpace, Value, Worker, WorkerSettings,
+    WriteBounds,
 };
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    component::{Component, Naming},
+    component::{Component, LOG, Naming},
     feed::{self, Given, Kind, Reader},
     shelf::Shelf,
     watching::{Watched, Watching},
@@ -57,15 +58,47 @@ impl World {
         runtime.block_on(self.live())
     }
 
-    async fn live(&self) -> Outcome {
-        let shelf = Shelf::new(IDENTITY);
-        let component = Component {
+    fn component(&self) -> Component {
+        Component {
             bounds: self.bounds,
             naming: self.naming,
             cost_max: self.cost_max,
             stale: self.stale,
             alone: Arc::default(),
+        }
+    }
+
+    /// What a rehearsal makes of it: what would be applied, the places of the events that were rejected, from 0 over all,
+    /// and whether it went to the end.
+    pub(crate) fn rehearse(&self) -> (String, Vec<usize>, bool) {
+        let settings =
+            RehearsalSettings { batch: self.bounds, writes: WriteBounds::default(), on_reject: self.on_reject };
+        let mut rehearsal = Rehearsal::new(self.component(), RehearsedState::of(BTreeMap::new()), settings);
+        let spans = self.spans.iter().enumerate().map(|(number, events)| feed::span(number, events)).collect();
+        let (mut rejected, mut before, mut ended) = (Vec::new(), 0, false);
+        let run = rehearsal.run(&key(), spans, |batch| {
+            rejected.extend(batch.rejected.iter().map(|rejected| before + rejected.index));
+            before += batch.batch.len();
+            ended = batch.end.is_some();
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(run).unwrap();
+        let log = match rehearsal.state().entries().unwrap().remove(LOG) {
+            Some(Value::Text(log)) => log,
+            Some(Value::Bytes(_)) | None => String::new(),
         };
+        (log, rejected, !ended)
+    }
+
+    /// The places of the events that are not fine, from 0 over all.
+    pub(crate) fn bad_places(&self) -> Vec<usize> {
+        let bad = |(place, event): (usize, &Given)| (event.kind != Kind::Fine).then_some(place);
+        self.events(self.spans.len()).enumerate().filter_map(bad).collect()
+    }
+
+    async fn live(&self) -> Outcome {
+        let shelf = Shelf::new(IDENTITY);
+        let component = self.component();
         let alone = Arc::clone(&component.alone);
         let watching = Arc::new(Watching::default());
         let monitor = Arc::new(Monitor::new(Seen::default()));

@@ -229,26 +229,25 @@ pub(crate) fn halted(processor: &ProcessorName, rejected: Rejected) -> (Failure,
     let cause = format!("event {} after {}: {}: {}", index + 1, event.id.span_from, event.cause, event.reason);
     let hint = "give the processor a component that can apply it and `tidemill resume` it, or settle this event with `tidemill resume --park` or `--skip`";
     let failure = Failure::new(FailureKind::Rejected, Stage::Process, cause).hint(hint);
-    let alone = reproduce(processor, &event.id);
+    let alone = reproduce(processor, &event.id.key, &event.id.span_from, Some(&event.id.payload));
     let error = LastError { event: Some(event.id), backtrace: event.backtrace, ..LastError::of(&failure) };
     // What is kept names the event, so whoever shows it can say the command; a log line must say it itself.
     (failure.hint(format!("{hint}; see it fail alone with `{alone}`")), error)
 }
 
-/// The command that gives an event to its component alone, over the state as it is, and commits nothing.
+/// The command that gives what follows a place to the component, over the state as it is, and commits nothing: with a
+/// payload's digest, that event of the next span alone.
 #[must_use]
-pub fn reproduce(processor: &ProcessorName, event: &ParkedId) -> String {
-    let PartitionKey { feed, partition } = &event.key;
-    let from = match &event.span_from {
+pub fn reproduce(processor: &ProcessorName, key: &PartitionKey, from: &ReadFrom, payload: Option<&Digest>) -> String {
+    let PartitionKey { feed, partition } = key;
+    let from = match from {
         ReadFrom::First => "first".to_owned(),
         ReadFrom::Last => "last".to_owned(),
         ReadFrom::After(cursor) => quoted(cursor.as_str()),
     };
-    format!(
-        "tidemill replay {processor} --feed {feed} --partition {} --from {from} --payload {} --state current",
-        quoted(partition.as_str()),
-        event.payload.short()
-    )
+    let payload = payload.map(|digest| format!(" --payload {}", digest.short())).unwrap_or_default();
+    let partition = quoted(partition.as_str());
+    format!("tidemill replay {processor} --feed {feed} --partition {partition} --from {from}{payload} --state current")
 }
 
 /// A word as a shell reads it.
@@ -293,4 +292,29 @@ async fn let_others_run() {
         Poll::Pending
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cursor, FeedName, PartitionId};
+
+    #[test]
+    fn the_command_that_reproduces_is_safe_in_a_shell_whatever_the_publisher_calls_things() {
+        let key = PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new("$(id)") };
+        let command =
+            |from: &ReadFrom, payload: Option<&Digest>| reproduce(&ProcessorName::new("totals"), &key, from, payload);
+        let digest = Digest::of(b"poison");
+        assert_eq!(
+            command(&ReadFrom::After(Cursor::new("it's; rm").unwrap()), Some(&digest)),
+            format!(
+                "tidemill replay totals --feed orders --partition '$(id)' --from 'it'\\''s; rm' --payload {} --state current",
+                digest.short()
+            )
+        );
+        assert_eq!(
+            command(&ReadFrom::First, None),
+            "tidemill replay totals --feed orders --partition '$(id)' --from first --state current"
+        );
+    }
 }

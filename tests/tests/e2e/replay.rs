@@ -106,7 +106,7 @@ fn a_halt_ends_with_the_command_that_shows_the_event_failing_alone() {
     project.put("totals.wasm", &example("rust", "totals"));
     let log = project.run_until_stopped();
     assert!(log.contains("see it fail alone with `tidemill replay totals --feed orders"), "{log}");
-    let command = command_after(&project.ok(&["status"]), "alone: ");
+    let command = command_after(&project.ok(&["status"]), "again: ");
     let status = project.status();
     let said = status["processors"][0]["partitions"][0]["last-error"]["reproduce"].as_str().unwrap();
     assert_eq!(said, format!("tidemill {}", command.join(" ")));

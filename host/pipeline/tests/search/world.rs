@@ -76,7 +76,8 @@ impl World {
         let mut rehearsal = Rehearsal::new(self.component(), RehearsedState::of(BTreeMap::new()), settings);
         let spans = self.spans.iter().enumerate().map(|(number, events)| feed::span(number, events)).collect();
         let (mut rejected, mut before, mut ended) = (Vec::new(), 0, false);
-        let run = rehearsal.run(&key(), spans, |batch| {
+        let key = key();
+        let run = rehearsal.run(&key, spans, |batch| {
             rejected.extend(batch.rejected.iter().map(|rejected| before + rejected.index));
             before += batch.batch.len();
             ended = batch.end.is_some();

@@ -1,7 +1,7 @@
 //! The document that `status --json` prints. Its fields are stable: they may become more.
 
 use serde::Serialize;
-use tidemill_pipeline::{Checkpoint, LastError, ParkedId, ProcessorName, ReadFrom, Resolution, reproduce};
+use tidemill_pipeline::{Checkpoint, LastError, ParkedId, ProcessorName, ReadFrom, Resolution, Stage, reproduce};
 use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus, StateSize};
 
 use crate::host::Trouble;
@@ -87,7 +87,7 @@ pub(super) struct Error {
     pub(super) hint: Option<String>,
     pub(super) event: Option<Event>,
     pub(super) backtrace: Option<String>,
-    /// The command that gives the event to the component alone, over the state as it is.
+    /// The command that shows it again, over the state as it is: with the event alone, if there is one.
     pub(super) reproduce: Option<String>,
 }
 
@@ -168,7 +168,7 @@ impl Partition {
             lag: None,
             updated_at: status.updated_at.clone(),
             feed_identity: feed_identity.clone(),
-            last_error: error.as_ref().map(|error| Error::new(processor, error)),
+            last_error: error.as_ref().map(|error| Error::new(processor, status, error)),
             resolutions: resolutions.iter().map(Decision::from).collect(),
             lineage: stretches(&status.lineage, *position),
         }
@@ -194,10 +194,15 @@ fn stretches(lineage: &[Lineage], position: u64) -> Vec<Stretch> {
 }
 
 impl Error {
-    fn new(processor: &ProcessorName, error: &LastError) -> Self {
+    fn new(processor: &ProcessorName, status: &PartitionStatus, error: &LastError) -> Self {
         let LastError { kind, stage, cause, hint, event, backtrace } = error.clone();
-        let alone = event.as_ref().map(|event| reproduce(processor, event));
-        Self { kind, stage, cause, hint, event: event.as_ref().map(Event::from), backtrace, reproduce: alone }
+        let again = match &event {
+            Some(event) => Some(reproduce(processor, &event.key, &event.span_from, Some(&event.payload))),
+            // The component asked for a person, or met the clock: in what comes next.
+            None => (stage == Stage::Process.as_str())
+                .then(|| reproduce(processor, &status.key, &status.checkpoint.read_from, None)),
+        };
+        Self { kind, stage, cause, hint, event: event.as_ref().map(Event::from), backtrace, reproduce: again }
     }
 }
 

@@ -109,7 +109,7 @@ fn trouble(processor: &Processor, partition: &Partition) -> Option<String> {
     for decision in &partition.resolutions {
         lines.push(format!("decided: {} event {}", decision.policy, short(&decision.event.payload)));
     }
-    lines.extend(error.reproduce.as_ref().map(|command| format!("alone: {command}")));
+    lines.extend(error.reproduce.as_ref().map(|command| format!("again: {command}")));
     Some(lines.join("\n  "))
 }
 

@@ -272,7 +272,9 @@ fn parked_events_are_listed_shown_retried_and_dropped() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["number"].as_i64().unwrap())
         .collect();
     let [good, bad] = numbers.as_slice() else { panic!("{list}") };
-    assert!(place.done(&format!("parked show totals {good}")).ends_with("Payload\n{\"user\":\"eve\",\"amount\":1}\n"));
+    let shown = place.done(&format!("parked show totals {good}"));
+    assert!(shown.contains("Payload\n{\"user\":\"eve\",\"amount\":1}\n"), "{shown}");
+    assert!(shown.ends_with(&format!("tidemill replay totals --parked {good}\n")), "{shown}");
     assert!(place.fails("parked show totals 999", 1).contains("hint: see them with `tidemill parked list totals`"));
     assert_eq!(place.done(&format!("parked retry totals {good}")), "1 applied\n");
     assert_eq!(place.done("state get totals total/eve"), "1\n");

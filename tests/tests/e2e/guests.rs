@@ -160,6 +160,15 @@ fn fickle_fails_as_its_events_ask() {
 }
 
 #[test]
+fn a_panic_in_rust_is_told_by_its_message_and_its_line() {
+    let mut host = rust("probe");
+    let rejection = rejection(host.call(&[r#"{"do":"throw","message":"no such currency"}"#]));
+    assert_eq!(rejection.cause, RejectionCause::Trap);
+    assert!(rejection.reason.starts_with("panicked at probe/src/obedience.rs:"), "{}", rejection.reason);
+    assert!(rejection.reason.contains(": no such currency (wasm trap: "), "{}", rejection.reason);
+}
+
+#[test]
 fn fickle_writes_as_its_events_ask() {
     let mut host = rust("fickle");
     host.call(&[

@@ -88,6 +88,12 @@ fn what_is_edited_is_built_and_processes_the_next_event() {
     let summary = entries.last().unwrap();
     assert_eq!((&summary["type"], &summary["events"], &summary["batches"]), (&json!("summary"), &json!(3), &json!(3)));
     assert_eq!(summary["reloads"].as_array().unwrap().len(), 1, "{summary}");
+    let kinds = summary["kinds"].as_array().unwrap();
+    assert_eq!((&kinds[0]["events"], kinds.len()), (&json!(3), 1), "{summary}");
+    assert!(
+        kinds[0]["fuel-median"].as_u64() > Some(0) && kinds[0]["bytes-written-max"].as_u64() > Some(0),
+        "{summary}"
+    );
 }
 
 #[test]
@@ -101,12 +107,20 @@ fn an_event_that_failed_is_applied_by_the_next_code() {
     edit(&project, "fickle");
     let recovered = dev.wait_for("recovered", |_| true);
     assert_eq!(recovered["payload"], json!(r#"{"user":"ada"}"#));
-    assert_eq!(dev.value("fickle/orders/0").as_deref(), Some("2"));
+    let batch = dev.wait_for("batch", |batch| batch["changes"][0]["key"] == "fickle/orders/0");
+    assert_eq!(batch["changes"][0]["after"], "2", "{batch}");
 
     // A trap shows the guest's own frames and what it was about.
     publisher.append(0, [r#"{"do":"trap"}"#.to_owned()]);
     let failure = dev.wait_for("failure", |failure| failure["cause"] == "trap");
     assert!(failure["backtrace"].as_str().unwrap().contains("process"), "{failure}");
+    // The command that it gives shows the same, alone.
+    let alone = failure["alone"].as_str().unwrap().to_owned();
+    let words: Vec<&str> = alone.split(' ').skip(1).collect();
+    let output = project.tidemill(&words);
+    assert_eq!(output.status.code(), Some(1), "{alone}");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("trap") && shown.contains(r#"{"do":"trap"}"#), "{alone}: {shown}");
     assert!(dev.interrupt().0.success());
 }
 

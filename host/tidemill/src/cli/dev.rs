@@ -15,6 +15,7 @@ Examples:
   tidemill dev totals --fresh           one of them, with an empty state, from the beginning
   tidemill dev totals --from case.ndjson
   tidemill dev totals --from 1002 --json
+  tidemill dev join --kind-of /type     what does each kind of event cost? shown at the end
 
 It keeps its state in a directory of its own (`dev` in the data directory): it never touches what `run` has, and may run beside it.
 A change is built with the processor's `build` and watched for in its `sources`.")]
@@ -30,6 +31,10 @@ pub struct DevArgs {
     /// Begin with an empty state at `first`, `last` or a cursor; or read this file (a payload a line) in place of the feed.
     #[arg(long, value_name = "PLACE|FILE")]
     pub from: Option<From>,
+
+    /// Where in a payload its kind stands, as a JSON pointer; else the kind is that of the envelope. For the costs at the end.
+    #[arg(long, value_name = "POINTER", value_parser = words::pointer)]
+    pub kind_of: Option<String>,
 
     /// Print an object a line.
     #[arg(long)]

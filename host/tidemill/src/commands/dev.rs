@@ -72,7 +72,7 @@ pub(super) async fn execute(args: DevArgs, path: &Path, tap: &Tap) -> anyhow::Re
     });
     let lookout = Arc::new(Lookout::new(batches));
     let alone = Alone::new(plan.config.data.join("failed"), config_option(path));
-    let chronicle = Chronicle::new(alone, Arc::clone(&lookout));
+    let chronicle = Chronicle::new(alone, Arc::clone(&lookout), args.kind_of.clone());
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let mut view = tokio::spawn(show(chronicle, important, usual, args.json, stopped));
 

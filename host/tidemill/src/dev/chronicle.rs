@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidemill_pipeline::{Committed, Digest, Failed, PartitionKey, ProcessorName};
+use tidemill_pipeline::{Committed, Digest, Failed, PartitionKey, ProcessorName, Value};
 
 use super::{
     alone::Alone,
@@ -16,6 +16,7 @@ use super::{
     reloads::{Reloads, Times},
 };
 use crate::{
+    costs::{EventCost, kind_of},
     host::Reloaded,
     logging::{GUEST_TARGET, Said},
 };
@@ -26,6 +27,8 @@ const BATCHES_A_SECOND: u32 = 5;
 const LINES_A_SECOND: u32 = 100;
 /// Events and writes of a batch that are shown.
 const SHOWN_MAX: usize = 20;
+/// The kind of events that came in a batch with others.
+const SEVERAL: &str = "(several kinds in a batch)";
 /// How long a warning that comes again is not said again.
 const SAID_TIME: Duration = Duration::from_secs(30);
 
@@ -50,10 +53,12 @@ pub(crate) struct Chronicle {
     lines: u32,
     lines_left_out: u64,
     warned: BTreeMap<String, Instant>,
+    /// Where in a payload its kind stands, if not in the envelope.
+    kind_of: Option<String>,
 }
 
 impl Chronicle {
-    pub(crate) fn new(alone: Alone, lookout: Arc<Lookout>) -> Self {
+    pub(crate) fn new(alone: Alone, lookout: Arc<Lookout>, kind_of: Option<String>) -> Self {
         Self {
             began: Instant::now(),
             alone,
@@ -66,6 +71,7 @@ impl Chronicle {
             lines: 0,
             lines_left_out: 0,
             warned: BTreeMap::new(),
+            kind_of,
         }
     }
 
@@ -162,6 +168,7 @@ impl Chronicle {
         }
         let first = committed.component.and_then(|is| self.reloads.committed(&committed.processor, is, at));
         let recovered = self.recovered(committed);
+        self.count_costs(committed);
         let summary = &mut self.summary;
         let (events, writes) = (committed.batch.len() as u64, committed.changes.len() as u64);
         summary.batches += 1;
@@ -184,6 +191,26 @@ impl Chronicle {
             self.flood.fuel += committed.cost.fuel;
         }
         entries.extend(first.map(Entry::FirstEvent));
+    }
+
+    /// Gives each event its share of what its batch cost. A batch of several kinds says nothing about any of them.
+    fn count_costs(&mut self, committed: &Committed) {
+        let batch = &committed.batch;
+        let mut kinds = batch.events().map(|event| kind_of(event, self.kind_of.as_deref()));
+        let Some(first) = kinds.next() else { return };
+        let kind = if kinds.all(|kind| kind == first) { first.as_str() } else { SEVERAL };
+        let parked = committed.parked.iter().map(|parked| u64::from(parked.copies)).sum::<u64>();
+        let applied = (batch.len() as u64).saturating_sub(parked + committed.skipped);
+        let share = |whole: u64| whole / applied.max(1);
+        let bytes = |change: &tidemill_pipeline::Change| change.key.len() + change.after.as_ref().map_or(0, Value::len);
+        let cost = EventCost {
+            fuel: share(committed.cost.fuel),
+            bytes_written: share(committed.changes.iter().map(bytes).sum::<usize>() as u64),
+            memory_bytes: committed.cost.memory_bytes,
+        };
+        for number in 0..batch.len() as u64 {
+            self.summary.costs.add(kind, (number < applied).then_some(cost));
+        }
     }
 
     /// Whether what kept a partition is applied now.

@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use tidemill_pipeline::ValueRef;
 
-use crate::output::middle;
+use crate::{
+    costs::{Costs, KindRow},
+    output::middle,
+};
 
 /// The longest text that an entry has, in characters.
 const CHARS_MAX: usize = 4 * 1024;
@@ -152,6 +155,13 @@ pub(crate) struct Summary {
     pub(crate) fuel: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) reloads: Vec<Reloaded>,
+    /// What an event costs, by kind; of a batch, each event its share.
+    #[serde(rename = "kinds", serialize_with = "kinds")]
+    pub(crate) costs: Costs,
+}
+
+fn kinds<S: Serializer>(costs: &Costs, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(costs.kinds().map(|(kind, costs)| KindRow::new(kind, costs)))
 }
 
 /// A value, bounded: text, bytes, or none.

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use super::entry::{Batch, Cell, Change, Entry, Failure, FirstEvent, Flood, Reloaded, Summary};
-use crate::output::{guest_frames, middle, safe};
+use crate::{
+    costs::{HEADINGS, KindRow},
+    output::{Table, guest_frames, middle, safe},
+};
 
 /// Characters of a value, and of an event.
 const VALUE_CHARS_MAX: usize = 60;
@@ -230,7 +233,8 @@ fn failure(text: &mut String, failure: &Failure) {
 }
 
 fn summary(text: &mut String, summary: &Summary) {
-    let Summary { seconds, events, batches, writes, parked, skipped, failures, fuel, memory_bytes, reloads } = summary;
+    let Summary { seconds, events, batches, writes, parked, skipped, failures, fuel, memory_bytes, reloads, costs } =
+        summary;
     let mut what = format!(
         "{} in {}, {} in {seconds:.1} s",
         many(*events, "event"),
@@ -250,6 +254,14 @@ fn summary(text: &mut String, summary: &Summary) {
     if *events > 0 {
         let each = format!("{} fuel an event, {} memory at most", amount(fuel / events), size(*memory_bytes));
         add(text, &[(PLAIN, &each)]);
+    }
+    // A single kind says what stands above already.
+    if costs.kinds().nth(1).is_some() {
+        let mut table = Table::new(HEADINGS);
+        for (kind, costs) in costs.kinds() {
+            table.row(KindRow::new(&safe(kind), costs).cells());
+        }
+        add(text, &[(PLAIN, &table.to_string())]);
     }
     for reloaded in reloads.iter().rev().take(10).rev() {
         reload(text, reloaded);

@@ -76,10 +76,17 @@ impl Description {
     }
 }
 
-/// The languages that the file names, or those of the compilers that it names.
+/// Leaves its name in a component that was initialised when it was built: an interpreter with a program in another language.
+const INITIALISED: &str = "component-init-transform";
+
+/// The languages that the file names, or those of the compilers that it names. Of an interpreter nothing is known: its
+/// compiler says what the interpreter was written in, not the program.
 fn languages(sections: &Sections) -> Vec<String> {
     if !sections.languages.is_empty() {
         return sections.languages.iter().cloned().collect();
+    }
+    if sections.tools.iter().any(|tool| tool.starts_with(INITIALISED)) {
+        return Vec::new();
     }
     let compilers =
         [("rustc", "Rust"), ("TinyGo", "Go"), ("Go cmd/compile", "Go"), ("clang", "C or C++"), ("zig", "Zig")];

@@ -24,8 +24,9 @@ use crate::{
     wasi,
 };
 
-/// Stack that a component's own code may use, in bytes.
-pub(crate) const WASM_STACK_BYTES: usize = 1024 * 1024;
+/// Stack that a component's own code may use, in bytes. Interpreters recurse in it for their programs: in 1 MiB `CPython` and
+/// QuickJS met its end before their own limits, which a program can catch.
+pub(crate) const WASM_STACK_BYTES: usize = 4 * 1024 * 1024;
 
 /// How an engine is set up.
 #[derive(Clone)]
@@ -148,6 +149,8 @@ pub(crate) fn config() -> Config {
         .consume_fuel(true)
         .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK_BYTES)
+        // Never used: calls are synchronous. It may not be smaller than the other.
+        .async_stack_size(WASM_STACK_BYTES)
         .memory_init_cow(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     config

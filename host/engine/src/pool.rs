@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Stack of a call thread: a component's stack ([`WASM_STACK_BYTES`](crate::engine::WASM_STACK_BYTES)) and the host's own.
-const STACK_BYTES: usize = 4 * 1024 * 1024;
+const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 

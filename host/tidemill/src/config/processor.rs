@@ -176,7 +176,7 @@ impl Limits {
             "memory",
             &Size(MIB..=4096 * MIB),
             "\"64MiB\"",
-            "The linear memory of an instance. Big runtimes (Python, JavaScript) want 128MiB or more.",
+            "The linear memory of an instance. Python, JavaScript and Go run in the default; what a batch brings and reads comes on top.",
         );
         let call_time = section.setting("call-time", &Time(Duration::from_millis(10)..=Duration::from_mins(10)), "\"5s\"", "The longest wall time of one call, host calls included. Three times past it on fresh instances stops the partition as `stalled`.");
         let fuel = || Count(1..=1_000_000_000_000);

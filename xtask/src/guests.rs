@@ -3,6 +3,7 @@
 mod component;
 mod inputs;
 mod language;
+mod native;
 mod rust;
 mod script;
 
@@ -14,11 +15,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use component::Component;
-use duct::cmd;
 pub(crate) use language::Language;
+pub(crate) use native::test;
 
-use crate::project::{cargo, root, target};
-use crate::test::PACKAGES;
+use crate::project::{root, target};
 
 /// Builds the examples of these languages, or of all if none is named. A language that fails does not keep the others
 /// from being built.
@@ -67,10 +67,7 @@ impl Program {
         if let Some(file) = self.file.get() {
             return Ok(file.clone());
         }
-        cmd(cargo(), ["build", "--quiet"].iter().chain(&PACKAGES))
-            .dir(root())
-            .run()
-            .context("the program was not built, which generates the bindings")?;
+        crate::test::build().context("the program was not built, which generates the bindings")?;
         let folder = env::var_os("CARGO_TARGET_DIR").map_or_else(target, |folder| root().join(folder));
         let file = folder.join("debug").join(format!("tidemill{}", env::consts::EXE_SUFFIX));
         if !file.is_file() {

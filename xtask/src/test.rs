@@ -4,7 +4,7 @@ use anyhow::Result;
 use duct::cmd;
 
 use crate::guests;
-use crate::project::{cargo, root, target};
+use crate::project::{cargo, root};
 use crate::stages::Stages;
 use crate::{deny, interop, lint, tools};
 
@@ -20,7 +20,7 @@ pub(crate) fn run() -> Result<()> {
     stages.run("guests", || guests::build(&[]));
     stages.run("interop environment", interop::prepare);
     stages.run("tests", tests);
-    stages.run("tests of the Rust SDK and guests", tests_of_guests);
+    stages.run("tests of SDKs and examples", guests::test);
     stages.run("documentation tests", documentation_tests);
     stages.run("clippy", lint::clippy);
     stages.run("clippy of the guests", lint::clippy_of_guests);
@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<()> {
     stages.finish()
 }
 
-/// The program and every test binary.
+/// The program and every test binary. All at once: without the tests cargo would choose another set of features.
 pub(crate) fn build() -> Result<()> {
     cmd(cargo(), ["build", "--all-targets"].iter().chain(&PACKAGES)).dir(root()).run()?;
     Ok(())
@@ -44,17 +44,6 @@ fn tests() -> Result<()> {
         &["test", "--all-targets", "--no-fail-fast"]
     };
     cmd(cargo(), runner.iter().chain(&PACKAGES)).dir(root()).run()?;
-    Ok(())
-}
-
-/// The Rust SDK and the examples made with it, as their users test them: on this machine, without Wasm.
-fn tests_of_guests() -> Result<()> {
-    for workspace in lint::GUESTS {
-        cmd!(cargo(), "test", "--workspace", "--locked", "--quiet")
-            .dir(root().join(workspace))
-            .env("CARGO_TARGET_DIR", target().join("guests-build/native"))
-            .run()?;
-    }
     Ok(())
 }
 

@@ -14,7 +14,9 @@ impl Guest for Elsewhere {
         for event in &batch.events {
             let key = format!("kind/{}", event.kind.as_deref().unwrap_or("none"));
             let before = match state::get(&key) {
-                Some(Value::Text(text)) => text.parse().map_err(|_| Failure::Halt(format!("`{key}` is not a number")))?,
+                Some(Value::Text(text)) => {
+                    text.parse().map_err(|_| Failure::Halt(format!("`{key}` is not a number")))?
+                }
                 Some(Value::Bytes(_)) => return Err(Failure::Halt(format!("`{key}` is bytes"))),
                 None => 0_u64,
             };

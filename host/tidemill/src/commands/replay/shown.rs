@@ -9,7 +9,7 @@ use tidemill_pipeline::{Change, Refusal, RehearsalEnd, Rehearsed, RejectPolicy, 
 use crate::{
     cases::LogLine,
     exit::Exit,
-    output::{Named, one_line, safe, shorten},
+    output::{Named, guest_frames, one_line, safe, shorten},
 };
 
 const DIM: Style = Style::new().dimmed();
@@ -161,7 +161,7 @@ impl Shown {
             )?;
             writeln!(out, "    payload {} {}", event.id.payload.short(), short(&event.payload))?;
             if let Some(backtrace) = &event.backtrace {
-                for line in backtrace.lines() {
+                for line in guest_frames(backtrace).lines() {
                     writeln!(out, "    {DIM}{}{DIM:#}", safe(line))?;
                 }
             }

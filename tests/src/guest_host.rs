@@ -111,7 +111,9 @@ impl GuestHost {
     }
 }
 
-fn batch(payloads: &[&str]) -> Batch {
+/// A batch of these payloads, of the feed `orders`, partition `0`.
+#[must_use]
+pub fn batch(payloads: &[&str]) -> Batch {
     let mut body = String::new();
     let mut events = Vec::new();
     for payload in payloads {
@@ -123,7 +125,9 @@ fn batch(payloads: &[&str]) -> Batch {
     Batch::new(key, Span::new(ReadFrom::First, Cursor::new("1").unwrap(), body.into(), events))
 }
 
-struct Memory(BTreeMap<String, Value>);
+/// A state in memory.
+#[derive(Default)]
+pub struct Memory(BTreeMap<String, Value>);
 
 impl Snapshot for Memory {
     fn get(&mut self, key: &str) -> Result<Option<Value>, Failure> {
@@ -137,8 +141,9 @@ impl Snapshot for Memory {
     }
 }
 
+/// The hashes of compiled code, in memory.
 #[derive(Default)]
-struct Hashes(Mutex<HashMap<String, Digest>>);
+pub struct Hashes(Mutex<HashMap<String, Digest>>);
 
 impl CodeHashes for Hashes {
     fn get(&self, name: &str) -> Option<Digest> {

@@ -7,6 +7,7 @@ mod demo;
 mod deny;
 mod guests;
 mod interop;
+mod languages;
 mod lint;
 mod project;
 mod soak;
@@ -51,6 +52,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Measures what a processor costs in each language, and writes it into docs/languages.md.
+    Languages,
     /// Kills a real host again and again and checks that nothing is lost or applied twice.
     Crash {
         /// How many times.
@@ -83,6 +86,7 @@ fn run(task: Task) -> Result<()> {
         Task::Interop => interop::prepare(),
         Task::DemoComponent { check: false } => demo::rebuild(),
         Task::DemoComponent { check: true } => demo::check(),
+        Task::Languages => languages::run(),
         Task::Crash { kills } => crash::run(kills),
         Task::Soak { events } => soak::run(events),
     }

@@ -15,7 +15,7 @@ pub(crate) enum Language {
 
 impl Language {
     /// The name of its folders.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
             Self::Python => "python",

@@ -1,12 +1,15 @@
 """Tests of the module on plain Python: `python3 -m unittest`."""
 
+import logging
+import sys
 import unittest
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import tidemill_testing
 from tidemill import Batch, Event, Halt, Reject, Retry, config, each_event, processor, state
-from tidemill_component import handler
+from tidemill_component import Lines, handler
 from tidemill_testing import Err, run
 
 
@@ -68,12 +71,69 @@ class Failures(unittest.TestCase):
         self.assertEqual(vars(failure(process, "1", "2")), {"index": 0, "reason": "first"})
 
     def test_a_wait_is_between_nothing_and_an_hour(self) -> None:
-        for asked, given in [(-1, 0), (1500, 1500), (2**64, 3_600_000)]:
+        unheard_of: Any = "soon"
+        waits: list[Any] = [(-1, 0), (1500, 1500), (0.5, 1), (2**64, 3_600_000), (float("nan"), 0), (unheard_of, 0)]
+        for asked, given in waits:
 
-            def process(batch: Batch) -> None:
+            def process(batch: Batch, asked: Any = asked) -> None:
                 raise Retry("later", asked)
 
             self.assertEqual(vars(failure(process, "1")), {"after_ms": given, "reason": "later"})
+
+    def test_a_wait_is_a_second_unless_said(self) -> None:
+        self.assertEqual(Retry("later").after_ms, 1000)
+
+    def test_an_index_that_no_batch_has_blames_no_event(self) -> None:
+        for index in [-1, 2, 2**70, "1", 0.5]:
+
+            def process(batch: Batch, index: Any = index) -> None:
+                raise Reject("no", index)
+
+            with self.subTest(index=index):
+                self.assertEqual(failure(process, "1", "2").index, 2**32 - 1)
+
+    def test_an_exception_that_cannot_be_shown_is_named(self) -> None:
+        class Silent(Halt):
+            def __str__(self) -> str:
+                raise RuntimeError
+
+        def process(batch: Batch) -> None:
+            raise Silent
+
+        self.assertEqual(failure(process, "1"), "Silent, whose __str__ raised RuntimeError")
+
+    def test_leaving_the_interpreter_rejects(self) -> None:
+        def process(batch: Batch) -> None:
+            for _ in batch:
+                sys.exit("enough")
+
+        reject = failure(process, "1", "2")
+        self.assertEqual(reject.index, 0)
+        self.assertIn("SystemExit: enough", reject.reason)
+
+    def test_a_loop_within_a_loop_leaves_the_outer_one_where_it_is(self) -> None:
+        def process(batch: Batch) -> None:
+            for event in batch:
+                read_all(batch)
+                if event.data == "2":
+                    raise KeyError("x")
+
+        self.assertEqual(failure(process, "1", "2", "3").index, 1)
+
+    def test_causes_in_a_circle_come_to_an_end(self) -> None:
+        def process(batch: Batch) -> None:
+            one, other = KeyError("one"), KeyError("other")
+            one.__cause__, other.__cause__ = other, one
+            raise one
+
+        self.assertIn("KeyError: 'one'", failure(process, "1").reason)
+
+    def test_a_log_line_that_cannot_be_made_fails_no_event(self) -> None:
+        lines = Lines()
+        record = logging.LogRecord("x", logging.INFO, "", 0, "%d paid", ("ada",), None)
+        with mock.patch.object(lines, "handleError") as handled:
+            lines.emit(record)
+        handled.assert_called_once_with(record)
 
     def test_halt_is_its_reason(self) -> None:
         def process(batch: Batch) -> None:
@@ -102,6 +162,22 @@ class States(unittest.TestCase):
                 state["c"]
 
         self.assertEqual(run(process, "1", state={"c": "3"}), {"a": "1", "b": b"2"})
+
+    def test_a_page_has_as_many_entries_as_asked_for(self) -> None:
+        def process(batch: Batch) -> None:
+            self.assertEqual(state.page("k", limit=1), ([("k1", "a")], True))
+            self.assertEqual(state.page("k", after="k1", limit=2**40), ([("k2", "b")], False))
+            with self.assertRaisesRegex(ValueError, "-1 entries"):
+                state.page(limit=-1)
+
+        run(process, "1", state={"k1": "a", "k2": "b"})
+
+    def test_whatever_holds_bytes_is_bytes(self) -> None:
+        def process(batch: Batch) -> None:
+            values: Any = {"a": bytearray(b"\0"), "b": memoryview(b"\1")}
+            state.apply(values)
+
+        self.assertEqual(run(process, "1"), {"a": b"\0", "b": b"\1"})
 
     def test_what_is_neither_text_nor_bytes_is_refused(self) -> None:
         writes: list[Any] = [{5: "x"}, {"x": 5}, {"\ud800": "x"}, {"x": "\ud800"}, {"": "x"}, {"x" * 1025: "x"}]

@@ -75,13 +75,17 @@ class Batch:
     partition: str
     events: list[Event]
     index: int | None = None
-    """Where the loop over the batch is; what fails then is the failure of that event."""
+    """Where the loop over the batch is, `None` before and after it; what fails then is the failure of that event.
+
+    After a `break` it is where the loop was left: set it to `None` if what follows is about the whole batch.
+    """
 
     def __iter__(self) -> Iterator[Event]:
+        before = self.index  # not None in a loop within a loop
         for index, event in enumerate(self.events):
             self.index = index
             yield event
-        self.index = None
+        self.index = before
 
     def __len__(self) -> int:
         return len(self.events)
@@ -96,9 +100,9 @@ class Reject(Exception):
 
 
 class Retry(Exception):
-    """The world is not ready: the same batch again, after so many milliseconds at least."""
+    """The world is not ready: the same batch again, after so many milliseconds at least. At most an hour counts."""
 
-    def __init__(self, reason: str, after_ms: int = 0) -> None:
+    def __init__(self, reason: str, after_ms: int = 1000) -> None:
         super().__init__(reason)
         self.after_ms = after_ms
 
@@ -152,7 +156,10 @@ class State:
 
     def page(self, prefix: str = "", after: str | None = None, limit: int = 0) -> tuple[list[tuple[str, Any]], bool]:
         """At most `limit` entries of a scan (0: as many as come at once, 1,000), and whether there are more."""
-        page = _state.scan(_state.Range(_text(prefix), after, limit))
+        if limit < 0:
+            raise ValueError(f"a page cannot have {limit} entries")
+        after = None if after is None else _text(after)
+        page = _state.scan(_state.Range(_text(prefix), after, min(limit, 1000)))
         return [(entry.key, entry.value.value) for entry in page.entries], page.more
 
 
@@ -199,17 +206,19 @@ def _export(process: Callable[[Batch], None], module: dict[str, Any]) -> None:
     module["Handler"] = handler(process)  # componentize-py looks for this name
 
 
-def _text(text: str) -> str:
+def _text(text: str, expected: str = "str") -> str:
     """Refuses what cannot cross into Tidemill here, so that the traceback shows your line."""
     if not isinstance(text, str):
-        raise TypeError(f"expected str, not {type(text).__name__}: {text!r}")
+        raise TypeError(f"expected {expected}, not {type(text).__name__}")
     if not text.isascii():
         text.encode()  # half of a surrogate pair is no text outside of Python
     return text
 
 
 def _lower(value: Value) -> Any:
-    return _types.Value_Bytes(value) if isinstance(value, bytes) else _types.Value_Text(_text(value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _types.Value_Bytes(bytes(value))
+    return _types.Value_Text(_text(value, "str or bytes"))
 
 
 def _not_json(constant: str) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import linecache
 import logging
+import math
 import re
 import sys
 import traceback
@@ -47,7 +48,7 @@ def handler(process: Callable[[Batch], None]) -> type:
                 process(batch)
             except MemoryError:
                 raise  # Tidemill finds out which event takes too much
-            except Exception as error:
+            except BaseException as error:  # sys.exit() too: it would trap, and nobody would see where
                 raise Err(failure(error, batch)) from error
 
     if sys.platform == "wasi":
@@ -55,29 +56,44 @@ def handler(process: Callable[[Batch], None]) -> type:
     return Handler
 
 
-def failure(error: Exception, batch: Batch) -> Any:
+def failure(error: BaseException, batch: Batch) -> Any:
     """What an exception is in the contract."""
     if isinstance(error, Halt):
-        return _types.Failure_Halt(printable(str(error)))
+        return _types.Failure_Halt(message(error))
     if isinstance(error, Retry):
-        after_ms = min(max(int(error.after_ms), 0), HOUR_MS)
-        return _types.Failure_Retry(_types.Retry(after_ms, printable(str(error))))
-    index, reason = (error.index, str(error)) if isinstance(error, Reject) else (None, explanation(error))
+        return _types.Failure_Retry(_types.Retry(wait(error.after_ms), message(error)))
+    index, reason = (error.index, message(error)) if isinstance(error, Reject) else (None, explanation(error))
     index = batch.index if index is None else index
-    inside = index is not None and 0 <= index < len(batch)
-    return _types.Failure_Reject(_types.Reject(index if inside else NOWHERE, printable(reason)))
+    inside = isinstance(index, int) and 0 <= index < len(batch)
+    return _types.Failure_Reject(_types.Reject(index if inside else NOWHERE, reason))
 
 
-def explanation(error: Exception) -> str:
+def message(error: BaseException) -> str:
+    """What an exception says, even if its `__str__` fails."""
+    try:
+        return printable(str(error))
+    except Exception as failed:
+        return f"{type(error).__name__}, whose __str__ raised {type(failed).__name__}"
+
+
+def wait(after_ms: Any) -> int:
+    """Whole milliseconds between none and an hour; what is no number is none."""
+    try:
+        return math.ceil(min(max(after_ms, 0), HOUR_MS))
+    except (TypeError, ValueError):
+        return 0
+
+
+def explanation(error: BaseException) -> str:
     """`file:line: message`, then the traceback through your code; if it is long, its outermost part is left out."""
     trace = traceback.TracebackException.from_exception(error)
     trace.stack[:] = [frame for frame in trace.stack if frame.filename not in OURS]
-    message = "".join(trace.format_exception_only()).strip()
+    said = "".join(trace.format_exception_only()).strip()
     if trace.stack:
         yours = [frame for frame in trace.stack if MOUNT.match(frame.filename)]
         last = (yours or trace.stack)[-1]
-        message = f"{MOUNT.sub('', last.filename)}:{last.lineno}: {message}"
-    first = printable(message[: REASON_BYTES // 8])
+        said = f"{MOUNT.sub('', last.filename)}:{last.lineno}: {said}"
+    first = printable(said[: REASON_BYTES // 8])
     frames = MOUNT.sub("", printable("".join(trace.format()).rstrip())).encode()
     room = REASON_BYTES - len(first.encode())
     if len(frames) > room:
@@ -107,8 +123,11 @@ class Lines(logging.Handler):
     """Gives the lines of `logging` to Tidemill."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = max((number for number in LEVELS if number <= record.levelno), default=TRACE)
-        _log.write(LEVELS[level], printable(self.format(record)))
+        try:
+            level = max((number for number in LEVELS if number <= record.levelno), default=TRACE)
+            _log.write(LEVELS[level], printable(self.format(record)))
+        except Exception:
+            self.handleError(record)  # as every handler: a line that cannot be made fails no event
 
 
 if sys.platform == "wasi":

@@ -22,7 +22,15 @@ Math.random = () => {
   return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
 };
 
-const show = (value) => (typeof value === "object" && !(value instanceof Error) ? JSON.stringify(value) : String(value));
+/** A value in a line of the log. As in Node, no value makes `console` throw: not a circle, not a `BigInt` in an object. */
+function show(value) {
+  try {
+    return typeof value === "object" && !(value instanceof Error) ? JSON.stringify(value) : String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
+
 const line = (level) => (...values) => log.write(level, values.map(show).join(" ").toWellFormed());
 
 // It counts from the moment of the build.

@@ -56,7 +56,8 @@ export function each<T = unknown>(apply: (payload: T, event: Event) => void, opt
  * A processor that applies a whole batch at once, for reading and writing many keys in one crossing.
  *
  * Walk the events with `for … of`: then an exception within the loop rejects the event that it was thrown at. After
- * the loop no event is to blame, and the host searches for it.
+ * the loop no event is to blame, and the host searches for it. A loop that `break` leaves has not ended: what is thrown
+ * after it rejects the event that it was left at, unless you throw a `Reject` with the `index` of another.
  */
 export function batch(apply: (events: readonly Event[], origin: Origin) => void): Handler;
 

@@ -91,16 +91,17 @@ export function batch(apply) {
   return {
     process(raw) {
       contract.begin();
-      let current = UNKNOWN;
+      let current; // the place of the walk, while there is one
       const events = raw.events.map((event, index) => new Event(event, index, raw));
       const walk = events[Symbol.iterator];
       Object.defineProperty(events, Symbol.iterator, {
         *value() {
+          const before = current; // of a walk within a walk
           for (const event of walk.call(events)) {
             current = event.index;
             yield event;
           }
-          current = UNKNOWN;
+          current = before;
         },
       });
       try {
@@ -152,8 +153,7 @@ export const state = {
     const page = contract.state.scan({
       prefix: text(prefix, "a prefix"),
       after: after == null ? undefined : text(after, "`after`"),
-      // The host gives at most 1,000; a number past 2^31 would not survive the crossing.
-      limit: Math.min(limit, 1000),
+      limit: entriesAtMost(limit),
     });
     return { entries: page.entries.map(({ key, value }) => [key, value.val]), more: page.more };
   },
@@ -207,16 +207,24 @@ function text(value, what) {
   return value;
 }
 
+/** As many entries as asked for, within what the host gives; a number past 2^31 would not survive the crossing. */
+function entriesAtMost(limit) {
+  if (!(limit >= 0)) throw new RangeError(`a page cannot have ${limit} entries`);
+  return Math.min(Math.ceil(limit), 1000);
+}
+
 /** What went wrong, as the contract has it. */
 function failure(error, current) {
-  if (error instanceof Halt) return { tag: "halt", val: reasonOf(error.message) };
-  if (error instanceof Retry) {
-    const afterMs = Math.max(0, Math.min(Number(error.afterMs) || 0, 3_600_000));
-    return { tag: "retry", val: { afterMs: Math.ceil(afterMs), reason: reasonOf(error.message) } };
-  }
-  const reason = error instanceof Reject ? reasonOf(error.message) : report(error);
-  const index = error instanceof Reject ? (error.index ?? current) : current;
-  return { tag: "reject", val: { index: index >= 0 && index < UNKNOWN ? index : UNKNOWN, reason } };
+  if (error instanceof Halt) return { tag: "halt", val: reasonOf(error) };
+  if (error instanceof Retry) return { tag: "retry", val: { afterMs: wait(error.afterMs), reason: reasonOf(error) } };
+  const [index, reason] = error instanceof Reject ? [error.index ?? current, reasonOf(error)] : [current, report(error)];
+  const inside = Number.isInteger(index) && index >= 0 && index < UNKNOWN;
+  return { tag: "reject", val: { index: inside ? index : UNKNOWN, reason } };
+}
+
+/** Whole milliseconds between none and an hour; what is no number is none. */
+function wait(afterMs) {
+  return typeof afterMs === "number" ? Math.ceil(Math.max(0, Math.min(afterMs || 0, 3_600_000))) : 0;
 }
 
 function refusePromise(result) {

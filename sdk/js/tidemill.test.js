@@ -28,15 +28,25 @@ test("a rejection has its reason alone, and the place that it names", () => {
   assert.deepEqual(failureOf(handler), { tag: "reject", val: { index: 2, reason: "I do not like 2" } });
 });
 
+test("a walk within a walk leaves the outer one where it is", () => {
+  const handler = batch((events) => {
+    for (const event of events) {
+      for (const other of events) state.put(`${event.index}`, `${other.index}`);
+      if (event.index === 1) throw new Error("ouch");
+    }
+  });
+  assert.equal(failureOf(handler).val.index, 1);
+});
+
 test("a place that no batch has is one outside of it", () => {
-  for (const index of [-1, 2 ** 32, NaN]) {
+  for (const index of [-1, 2 ** 32, NaN, 0.5, "1", 1n, {}]) {
     const { val } = failureOf(each(() => { throw new Reject("no", { index }); }));
     assert.equal(val.index, 0x7fff_ffff);
   }
 });
 
 test("retry waits for whole milliseconds, at most an hour", () => {
-  for (const [given, kept] of [[1500, 1500], [0.5, 1], [-1, 0], [Infinity, 3_600_000], [undefined, 1000]]) {
+  for (const [given, kept] of [[1500, 1500], [0.5, 1], [-1, 0], [Infinity, 3_600_000], [undefined, 1000], [NaN, 0], ["5", 0], [1n, 0]]) {
     const failure = failureOf(each(() => { throw new Retry("not yet", { afterMs: given }); }));
     assert.deepEqual(failure, { tag: "retry", val: { afterMs: kept, reason: "not yet" } });
   }
@@ -75,6 +85,21 @@ test("anything may be thrown", () => {
   }
 });
 
+test("what is thrown may fail when it is looked at", () => {
+  const ouch = () => { throw new Error("again"); };
+  const hostile = { toString: ouch, get stack() { return ouch(); }, get cause() { return ouch(); } };
+  assert.match(failureOf(each(() => { throw hostile; })).val.reason, /^something was thrown/);
+  const halt = Object.defineProperty(new Halt("x"), "message", { get: ouch });
+  assert.deepEqual(failureOf(each(() => { throw halt; })), { tag: "halt", val: "undefined" });
+  assert.equal(failureOf(each(() => { throw Object.assign(new Reject("x"), { message: 5 }); })).val.reason, "5");
+});
+
+test("causes in a circle come to an end", () => {
+  const error = new Error("round");
+  error.cause = error;
+  assert.equal(failureOf(each(() => { throw error; })).val.reason.match(/Error: round/g).length, 4);
+});
+
 test("a promise is refused, for nobody would wait for it", () => {
   assert.match(failureOf(each(async () => {})).val.reason, /returned a promise/);
   assert.match(failureOf(batch(async () => {})).val.reason, /returned a promise/);
@@ -99,6 +124,19 @@ test("entries come page by page in the order of the bytes of their keys", () => 
     seen = Array.from(state.entries("", 2), ([key]) => key);
   }), { events: [0] });
   assert.deepEqual(seen, keys);
+});
+
+test("a page has as many entries as asked for", () => {
+  const before = { k1: "a", k2: "b" };
+  const page = (range) => {
+    let found;
+    run(each(() => { found = state.scan(range); }), { before, events: [0] });
+    return found.entries.length;
+  };
+  assert.deepEqual([page({ limit: 1 }), page({ limit: 2 ** 40 }), page({ limit: Infinity }), page()], [1, 2, 2, 2]);
+  for (const limit of [-1, NaN]) {
+    assert.match(failureOf(each(() => state.scan({ limit }))).val.reason, /^RangeError: a page cannot have/);
+  }
 });
 
 test("lines below the level are left out", () => {

@@ -57,8 +57,11 @@ func failure(err error) tidemill_processor_types.Failure {
 		return tidemill_processor_types.MakeFailureRetry(tidemill_processor_types.Retry{AfterMs: ms, Reason: clean(retry.Reason)})
 	}
 	if reject, ok := errors.AsType[*RejectError](err); ok {
-		index := min(max(0, int64(reject.Index)), math.MaxUint32)
-		return tidemill_processor_types.MakeFailureReject(tidemill_processor_types.Reject{Index: uint32(index), Reason: clean(reject.Reason)})
+		index := uint32(math.MaxUint32) // a place outside of the batch makes Tidemill search
+		if 0 <= reject.Index && reject.Index < math.MaxUint32 {
+			index = uint32(reject.Index)
+		}
+		return tidemill_processor_types.MakeFailureReject(tidemill_processor_types.Reject{Index: index, Reason: clean(reject.Reason)})
 	}
 	return tidemill_processor_types.MakeFailureHalt(clean(err.Error()))
 }

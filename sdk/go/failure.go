@@ -8,7 +8,7 @@ import (
 // A RejectError says that an event can never be applied. What happens then is the operator's choice (on-reject): the partition
 // halts, or the event is parked or skipped.
 type RejectError struct {
-	Index  int // the event's place in the batch
+	Index  int // the event's place in the batch; -1 if nobody knows it, and Tidemill searches
 	Reason string
 }
 

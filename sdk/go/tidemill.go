@@ -28,8 +28,6 @@
 // Natively, in go test, there is no host: the package tidemilltest has one.
 package tidemill
 
-import "math"
-
 var process func(Batch) error
 
 // Each registers what is called for each event, in order. Call it once, from an init function.
@@ -39,7 +37,7 @@ func Each(f func(Event) error) {
 	Process(func(b Batch) error {
 		for _, e := range b.Events {
 			if err := one(f, e); err != nil {
-				return rejected(err, e.Index)
+				return err
 			}
 		}
 		return nil
@@ -58,8 +56,8 @@ func Process(f func(Batch) error) {
 	process = f
 }
 
-// What Tidemill takes for "one of these events, I do not know which".
-const unknown = math.MaxUint32
+// The Index of a rejection of "one of these events, I do not know which".
+const unknown = -1
 
 // Run gives a batch to what Each or Process registered, with the functions of this package answered by h. The error is nil, a
 // *[RejectError], a *[RetryError] or a *[HaltError]. Tests call it through tidemilltest.
@@ -70,15 +68,17 @@ func Run(h Host, b Batch) error {
 	before := host
 	host = h
 	defer func() { host = before }()
-	return rejected(whole(process, b), unknown)
+	return whole(process, b)
 }
 
+// The error's own method Error may panic as well: that of a nil pointer usually does.
+
 func one(f func(Event) error, e Event) (err error) {
-	defer recovered(&err)
-	return f(e)
+	defer recovered(&err, e.Index)
+	return rejected(f(e), e.Index)
 }
 
 func whole(f func(Batch) error, b Batch) (err error) {
-	defer recovered(&err)
-	return f(b)
+	defer recovered(&err, unknown)
+	return rejected(f(b), unknown)
 }

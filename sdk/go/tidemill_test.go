@@ -92,17 +92,44 @@ func TestAPanicRejectsItsEventWithTheUsersFileAndLine(t *testing.T) {
 
 func TestADeepPanicKeepsItsInnermostFramesWithinFourKiB(t *testing.T) {
 	host := tidemilltest.New()
-	var dive func(int)
-	dive = func(depth int) {
-		if depth == 0 {
-			panic(strings.Repeat("deep ", 2000))
+	for _, word := range []string{"deep ", "tief€", "😀"} {
+		var dive func(int)
+		dive = func(depth int) {
+			if depth == 0 {
+				panic(strings.Repeat(word, 2000))
+			}
+			dive(depth - 1)
 		}
-		dive(depth - 1)
+		each = func(tidemill.Event) error { dive(500); return nil }
+		err := host.Send("x")
+		if len(err.Error()) > 4096+len("panic: ") || !strings.Contains(err.Error(), "tidemill_test.go:") {
+			t.Errorf("%d bytes: %v", len(err.Error()), err)
+		}
 	}
-	each = func(tidemill.Event) error { dive(500); return nil }
-	err := host.Send("x")
-	if len(err.Error()) > 4096+len("panic: ") || !strings.Contains(err.Error(), "tidemill_test.go:") {
-		t.Errorf("%d bytes: %v", len(err.Error()), err)
+}
+
+type brokenError struct{ reason string }
+
+func (e *brokenError) Error() string { return e.reason }
+
+func TestAnErrorThatIsANilPointerRejectsItsEvent(t *testing.T) {
+	each = func(e tidemill.Event) error {
+		if e.Index == 0 {
+			return nil
+		}
+		var broken *brokenError
+		return broken
+	}
+	reject, ok := errors.AsType[*tidemill.RejectError](tidemilltest.New().Send("a", "b"))
+	if !ok || reject.Index != 1 || !strings.Contains(reject.Reason, "brokenError") {
+		t.Errorf("the error is %#v", reject)
+	}
+}
+
+func TestAPanicOfNothingRejectsToo(t *testing.T) {
+	each = func(tidemill.Event) error { panic(nil) }
+	if reject, ok := errors.AsType[*tidemill.RejectError](tidemilltest.New().Send("a")); !ok || reject.Index != 0 {
+		t.Errorf("the error is %#v", reject)
 	}
 }
 

@@ -10,19 +10,23 @@ import (
 // Tidemill keeps 4 KiB of a reason.
 const traceBytesMax = 4 << 10
 
-// Makes an error of a panic: what it said, and where, the innermost function first.
-func recovered(err *error) {
+// What of it a panic's own words may take, so that there is room for the place.
+const saidBytesMax = 1 << 10
+
+// Makes a rejection of a panic: what it said, and where, the innermost function first.
+func recovered(err *error, index int) {
 	if reason := recover(); reason != nil {
-		*err = fmt.Errorf("panic: %s", trace(reason))
+		*err = &RejectError{index, "panic: " + trace(reason)}
 	}
 }
 
 func trace(reason any) string {
 	var places [64]uintptr
-	// Callers, trace, recovered and panic itself are of no interest.
+	// Callers, trace, recovered and panic itself do not matter.
 	frames := runtime.CallersFrames(places[:runtime.Callers(4, places[:])])
 	var said strings.Builder
-	fmt.Fprintf(&said, "%.1024s\n", fmt.Sprint(reason))
+	words := fmt.Sprint(reason)
+	said.WriteString(words[:min(len(words), saidBytesMax)] + "\n")
 	for {
 		frame, more := frames.Next()
 		if isUsers(frame.Function) {

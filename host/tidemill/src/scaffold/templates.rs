@@ -123,7 +123,7 @@ const GO: &[File] = files![
     "sdk/go/go.mod",
     "sdk/go/host.go",
     "sdk/go/internal/export_tidemill_processor_handler/process_wasip1.go",
-    "sdk/go/internal/wit/runtime/runtime.go",
+    "sdk/go/internal/wit/runtime/runtime_wasip1.go",
     "sdk/go/internal/wit/types/types.go",
     "sdk/go/log.go",
     "sdk/go/state.go",

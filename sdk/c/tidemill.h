@@ -59,7 +59,8 @@ bool tm_equal(tm_text a, tm_text b);
 /* Below, at or above 0 as `a` is less than, equal to or greater than `b` in the order of bytes, which is that of scans. */
 int tm_compare(tm_text a, tm_text b);
 
-/* As printf does, into new text, which also ends with a zero. `%.*s` takes all the bytes that it is given, zeros too. */
+/* As printf does, into new text, which also ends with a zero. `%.*s` takes all the bytes that it is given, zeros too. There is
+ * no `%n`. */
 tm_text tm_format(const char *format, ...) TM_PRINTF(1, 2);
 
 /* A decimal integer: perhaps a sign, digits and nothing else, of at most 128 bits. False if the text is anything else. */

@@ -13,4 +13,7 @@ void tm_arena_clear(void);
 /* `tm_format` with its arguments in a list. */
 tm_text tm_format_v(const char *format, va_list arguments);
 
+/* The same text, with U+FFFD in the place of each byte that is not UTF-8: what people are to read must cross in any case. */
+tm_text tm_clean(tm_text text);
+
 #endif

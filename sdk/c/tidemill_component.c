@@ -136,7 +136,7 @@ bool tm_log_enabled(tm_level level)
 
 static void write_line(tm_level level, tm_text line)
 {
-    processor_string_t message = string_of(line);
+    processor_string_t message = string_of(tm_clean(line));
     tidemill_processor_log_write((tidemill_processor_log_level_t)level, &message);
 }
 
@@ -198,6 +198,7 @@ static tm_batch batch_of(const exports_tidemill_processor_handler_batch_t *nativ
 static processor_string_t kept(tm_text text)
 {
     enum { REASON_BYTES_MAX = 4096 }; /* more is not kept */
+    text = tm_clean(text);
     size_t len = text.len < REASON_BYTES_MAX ? text.len : REASON_BYTES_MAX;
     /* Not within a character: its later bytes begin with the bits 10. */
     while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)

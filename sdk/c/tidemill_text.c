@@ -24,6 +24,41 @@ int tm_compare(tm_text a, tm_text b)
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+/* How many bytes the character of UTF-8 has that begins here; 0 if none does (Unicode, table 3-7). */
+static size_t character_bytes(const unsigned char *at, size_t len)
+{
+    unsigned char first = at[0], second = len > 1 ? at[1] : 0;
+    size_t bytes = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    if (bytes > len)
+        return 0;
+    for (size_t i = 1; i < bytes; i++)
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
+    bool surrogate = first == 0xED && second >= 0xA0;
+    bool beyond = first == 0xF4 && second >= 0x90;
+    return overlong || surrogate || beyond ? 0 : bytes;
+}
+
+tm_text tm_clean(tm_text text)
+{
+    tm_buffer cleaned = {0};
+    size_t kept = 0; /* where the run begins that is not yet copied */
+    for (size_t i = 0; i < text.len;) {
+        size_t bytes = character_bytes((const unsigned char *)text.ptr + i, text.len - i);
+        if (bytes == 0) {
+            tm_append(&cleaned, (tm_text){text.ptr + kept, i - kept});
+            tm_append(&cleaned, TM("\xEF\xBF\xBD"));
+            kept = i + 1;
+        }
+        i += bytes == 0 ? 1 : bytes;
+    }
+    if (kept == 0)
+        return text;
+    tm_append(&cleaned, (tm_text){text.ptr + kept, text.len - kept});
+    return tm_buffer_text(&cleaned);
+}
+
 /* ---- Text that grows ---- */
 
 /* Room for `bytes` more, and for a zero behind them. */
@@ -59,9 +94,10 @@ tm_text tm_buffer_text(const tm_buffer *buffer)
 typedef struct conversion {
     char text[48];
     size_t len;
-    char length[3]; /* "", "hh", "h", "l", "ll", "j", "z", "t" */
+    char length[3]; /* "", "hh", "h", "l", "ll", "j", "z", "t", "L" */
     char letter;
-    int width, precision; /* -1: not given */
+    int width;            /* 0: not given; below 0: text on the left */
+    int precision;        /* -1: not given */
     bool exact;           /* the precision stood as `*` */
 } conversion;
 
@@ -84,6 +120,18 @@ static void spell(conversion *c, char letter)
         (buffer)->len += (size_t)len;                                              \
     } while (0)
 
+static void append_padded(tm_buffer *buffer, const conversion *c, tm_text text)
+{
+    size_t width = (size_t)(c->width < 0 ? -(long long)c->width : c->width);
+    size_t padding = width > text.len ? width - text.len : 0;
+    bool left = strchr(c->text, '-') != NULL;
+    for (size_t i = 0; !left && i < padding; i++)
+        tm_append(buffer, TM(" "));
+    tm_append(buffer, text);
+    for (size_t i = 0; left && i < padding; i++)
+        tm_append(buffer, TM(" "));
+}
+
 static void append_string(tm_buffer *buffer, const conversion *c, const char *string)
 {
     size_t len;
@@ -93,13 +141,7 @@ static void append_string(tm_buffer *buffer, const conversion *c, const char *st
         len = (size_t)c->precision;
     else
         len = c->precision < 0 ? strlen(string) : strnlen(string, (size_t)c->precision);
-    size_t padding = c->width > 0 && (size_t)c->width > len ? (size_t)c->width - len : 0;
-    bool left = strchr(c->text, '-') != NULL;
-    for (size_t i = 0; !left && i < padding; i++)
-        tm_append(buffer, TM(" "));
-    tm_append(buffer, (tm_text){string, len});
-    for (size_t i = 0; left && i < padding; i++)
-        tm_append(buffer, TM(" "));
+    append_padded(buffer, c, (tm_text){string, len});
 }
 
 static int read_number(const char **at)
@@ -127,7 +169,7 @@ static void append_format_v(tm_buffer *buffer, const char *format, va_list *argu
             at++;
             continue;
         }
-        conversion c = {.width = -1, .precision = -1};
+        conversion c = {.precision = -1};
         spell(&c, '%');
         for (; *at != '\0' && strchr("-+ #0", *at) != NULL; at++)
             spell(&c, *at);
@@ -144,7 +186,7 @@ static void append_format_v(tm_buffer *buffer, const char *format, va_list *argu
             else
                 c.exact = false;
         }
-        for (size_t i = 0; *at != '\0' && strchr("hljzt", *at) != NULL && i < 2; i++, at++) {
+        for (size_t i = 0; *at != '\0' && strchr("hljztL", *at) != NULL && i < 2; i++, at++) {
             c.length[i] = *at;
             spell(&c, *at);
         }
@@ -156,13 +198,17 @@ static void append_format_v(tm_buffer *buffer, const char *format, va_list *argu
         case 's': append_string(buffer, &c, va_arg(*arguments, const char *)); break;
         case 'p': APPEND_VALUE(buffer, &c, va_arg(*arguments, void *)); break;
         case 'a': case 'A': case 'e': case 'E': case 'f': case 'F': case 'g': case 'G':
-            APPEND_VALUE(buffer, &c, va_arg(*arguments, double));
+            if (c.length[0] == 'L')
+                APPEND_VALUE(buffer, &c, va_arg(*arguments, long double));
+            else
+                APPEND_VALUE(buffer, &c, va_arg(*arguments, double));
             break;
         case 'c': {
             char letter = (char)va_arg(*arguments, int);
-            tm_append(buffer, (tm_text){&letter, 1});
+            append_padded(buffer, &c, (tm_text){&letter, 1});
             break;
         }
+        case 'n': tm_panic("a format has %%n, which writes into memory: it is not understood here");
         default:
             if (strcmp(c.length, "ll") == 0)
                 APPEND_VALUE(buffer, &c, va_arg(*arguments, long long));

@@ -1,4 +1,4 @@
-/* totals_test.c: what totals does, tested on this machine with a state in memory. `sh test.sh` runs it. */
+/* What the processor does, tested on this machine with a state in memory: `make test`. */
 #include "tidemill_test.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@ static void expect_at(int line, const char *what, const char *expected, const ch
 {
     if (strcmp(expected, found) == 0)
         return;
-    fprintf(stderr, "totals_test.c:%d: %s\nexpected: %s\nfound:    %s\n", line, what, expected, found);
+    fprintf(stderr, "%s:%d: %s\nexpected: %s\nfound:    %s\n", __FILE__, line, what, expected, found);
     exit(1);
 }
 #define EXPECT(what, expected, found) expect_at(__LINE__, what, expected, found)

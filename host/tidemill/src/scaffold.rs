@@ -100,7 +100,7 @@ impl<'a> Project<'a> {
             }
             // A build does not depend on what somebody calls the directory.
             "build.sh" => with_default_name(&text, self.name),
-            "test.sh" => text.replace("totals", "main"),
+            "Makefile" => text.replace("$(notdir $(CURDIR))", self.name),
             "go.mod" => text.replace("totals", self.name),
             path if path.ends_with(".c") => text.replace("totals.c", "main.c"),
             _ => text,

@@ -134,5 +134,5 @@ fn a_project_in_go_builds_and_does_what_its_cases_say() {
 
 #[test]
 fn a_project_in_c_builds_and_does_what_its_cases_say() {
-    a_project_works("c", "sh test.sh");
+    a_project_works("c", "make test");
 }

@@ -50,8 +50,9 @@ fn commands() -> Result<Vec<(PathBuf, Expression)>> {
     for folder in having(Language::Go, "go.mod")? {
         commands.push((folder, cmd!(&go, "test", "./...").env("GOTOOLCHAIN", "local").env("GOPROXY", "off")));
     }
-    for folder in having(Language::C, "test.sh")? {
-        commands.push((folder, cmd!("sh", "test.sh")));
+    commands.push(("sdk/c/tests".into(), cmd!("make", "--silent")));
+    for folder in having(Language::C, "totals_test.c")? {
+        commands.push((folder, cmd!("make", "--silent", "-f", "../Makefile", "test")));
     }
     Ok(commands)
 }

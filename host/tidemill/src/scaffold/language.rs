@@ -62,7 +62,7 @@ impl Language {
             Self::Python => "python3 -m unittest",
             Self::Ts | Self::Js => "npm test",
             Self::Go => "go test ./...",
-            Self::C => "sh test.sh",
+            Self::C => "make test",
         }
     }
 
@@ -70,10 +70,10 @@ impl Language {
     pub(super) fn needs(self) -> &'static str {
         match self {
             Self::Rust => "It needs cargo, and once `rustup target add wasm32-unknown-unknown`.",
-            Self::Python => "It needs Python 3 with pip; `build.sh` installs componentize-py into `.tools`.",
-            Self::Ts | Self::Js => "It needs Node.js with npm.",
-            Self::Go => "It needs Go.",
-            Self::C => "It needs clang with a linker for WebAssembly, or Python with pip.",
+            Self::Python => "It needs Python 3.10 or later; `build.sh` installs componentize-py into `.tools`.",
+            Self::Ts | Self::Js => "It needs Node.js 20 or later with npm.",
+            Self::Go => "It needs Go 1.27, or Python, with which `build.sh` installs it into `.tools`.",
+            Self::C => "It needs make, and clang for wasm32 or Python, with which `build.sh` installs `zig cc` into `.tools`.",
         }
     }
 

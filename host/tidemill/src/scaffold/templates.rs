@@ -133,8 +133,8 @@ const GO: &[File] = files![
     "sdk/go/value.go",
 ];
 const C: &[File] = files![
+    "guest-examples/c/Makefile",
     "guest-examples/c/build.sh",
-    "guest-examples/c/totals/test.sh",
     "guest-examples/c/totals/totals.c",
     "guest-examples/c/totals/totals_test.c",
     "sdk/c/strip_debug.py",

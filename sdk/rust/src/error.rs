@@ -16,6 +16,7 @@ const REASON_BYTES_MAX: usize = 4 * 1024;
 /// of causes, with the place in the source where it was raised. A retry and a halt are always explicit.
 pub struct Error(Box<Parts>);
 
+#[derive(Clone)]
 struct Parts {
     kind: Kind,
     reason: String,
@@ -23,6 +24,7 @@ struct Parts {
     place: Option<usize>,
 }
 
+#[derive(Clone, Copy)]
 enum Kind {
     Reject,
     Retry(Duration),
@@ -36,7 +38,7 @@ impl Error {
         Self::new(Kind::Reject, reason.to_string(), Some(Location::caller()))
     }
 
-    /// The world is not ready: the same batch comes again, after this time or later. An hour counts at most.
+    /// The world is not ready: the same batch comes again, after this time or later. It is rounded up to milliseconds; an hour counts at most.
     pub fn retry(after: Duration, reason: impl fmt::Display) -> Self {
         Self::new(Kind::Retry(after), reason.to_string(), None)
     }
@@ -57,6 +59,11 @@ impl Error {
         Self(Box::new(Parts { kind, reason, raised, place: None }))
     }
 
+    /// The same error, for somebody else. It is not `Clone`: nobody outside of this crate needs it.
+    pub(crate) fn again(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// As the contract has it. `applied` is the place of the event that was being applied; without one the host searches.
     pub(crate) fn into_failure(self, applied: Option<usize>) -> Failure {
         let Parts { kind, mut reason, raised, place } = *self.0;
@@ -71,7 +78,7 @@ impl Error {
                 Failure::Reject(Reject { index: place.unwrap_or(u32::MAX), reason })
             }
             Kind::Retry(after) => {
-                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                let after_ms = u64::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
                 Failure::Retry(Retry { after_ms, reason })
             }
             Kind::Halt => Failure::Halt(reason),
@@ -215,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_retry_and_a_halt_have_no_place() {
-        let retry = Error::retry(Duration::from_millis(1500), "not ready").into_failure(Some(1));
+        let retry = Error::retry(Duration::from_micros(1_499_001), "not ready").into_failure(Some(1));
         assert_eq!(retry, Failure::Retry(Retry { after_ms: 1500, reason: "not ready".into() }));
         assert_eq!(Error::halt("look").into_failure(Some(1)), Failure::Halt("look".into()));
     }

@@ -22,6 +22,8 @@ const KEY_BYTES_MAX: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Overlay {
     slots: IndexMap<String, Slot, FxBuildHasher>,
+    /// Why what was gathered could not be given to the host. The call fails with it, even if somebody took no notice.
+    broken: Option<Error>,
     /// Where keys are put together.
     key: String,
 }
@@ -88,7 +90,10 @@ pub(crate) fn at<R>(
 
 /// Forgets everything: a call begins, or has failed.
 pub(crate) fn clear() {
-    OVERLAY.with_borrow_mut(|overlay| overlay.slots.clear());
+    OVERLAY.with_borrow_mut(|overlay| {
+        overlay.slots.clear();
+        overlay.broken = None;
+    });
 }
 
 /// Gives the host what changed, in one crossing, and forgets what was read.
@@ -156,15 +161,27 @@ impl Overlay {
     /// Takes a value out to be changed. It must be given back before anybody else asks for it.
     pub(crate) fn take<V: Stored>(&mut self, key: &str) -> Result<Option<V>> {
         let slot = self.load(key)?;
-        let typed = match mem::replace(&mut slot.held, Held::Lent) {
-            Held::Value(value) => return V::from_value(key, &value).map(Some),
-            Held::Typed(typed) => typed,
+        let taken = match mem::replace(&mut slot.held, Held::Lent) {
+            Held::Value(value) => match V::from_value(key, &value) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    slot.held = Held::Value(value);
+                    return Err(error);
+                }
+            },
+            Held::Typed(typed) if typed.as_any().is::<V>() => {
+                return Ok(typed.into_any().downcast::<V>().ok().map(|value| *value));
+            }
+            Held::Typed(typed) => match typed.to_value().and_then(|value| V::from_value(key, &value)) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    slot.held = Held::Typed(typed);
+                    return Err(error);
+                }
+            },
             Held::Nothing | Held::Sum(_) | Held::Lent => return Ok(None),
         };
-        if typed.as_any().is::<V>() {
-            return Ok(typed.into_any().downcast::<V>().ok().map(|value| *value));
-        }
-        V::from_value(key, &typed.to_value()?).map(Some)
+        Ok(Some(taken))
     }
 
     /// Gives back what was taken.
@@ -214,6 +231,13 @@ impl Overlay {
     }
 
     fn flush(&mut self) -> Result {
+        if let Some(error) = &self.broken {
+            return Err(error.again());
+        }
+        self.give_all().inspect_err(|error| self.broken = Some(error.again()))
+    }
+
+    fn give_all(&mut self) -> Result {
         let slots = mem::take(&mut self.slots);
         let mut writes = Vec::with_capacity(slots.len());
         let (mut sums, mut unread) = (Vec::new(), Vec::new());

@@ -157,3 +157,29 @@ fn a_value_is_not_used_within_its_own_update() {
     let failure = Host::new().apply::<Nested>(["x"]).unwrap_err();
     assert!(failure.reason().contains("`sum/n` is used within its own update"), "{failure:?}");
 }
+
+#[test]
+fn what_cannot_be_written_fails_the_call_even_if_a_scan_took_no_notice() {
+    processor!(Careless, |event| {
+        SUMS.add("ada", 1)?;
+        let texts = TEXTS.entries().filter_map(std::result::Result::ok).count();
+        COUNTS.put(&1, texts as u64 + event.index() as u64)
+    });
+    let mut host = Host::new().state("sum/ada", "three");
+    let failure = host.apply::<Careless>(["x"]).unwrap_err();
+    assert_eq!(failure, Failure::Halted { reason: "the state of `sum/ada` is not a number".into() });
+    assert_eq!(host.text("count/1"), None);
+}
+
+#[test]
+fn a_value_that_an_update_could_not_read_is_still_there() {
+    processor!(Forgiving, |event| {
+        if ROWS.update("r", |row| row.seen += 1).is_err() {
+            ROWS.put("r", Json(Row { seen: 1, last: Some(event.text()?.to_owned()) }))?;
+        }
+        Ok(())
+    });
+    let mut host = Host::new().state("row/r", "nonsense");
+    host.apply::<Forgiving>(["x", "y"]).unwrap();
+    assert_eq!(host.text("row/r"), Some(r#"{"seen":2,"last":"x"}"#));
+}

@@ -1,34 +1,40 @@
 #!/bin/sh
-# Builds the project in the current directory: build/NAME.wasm.
-# NAME is the directory's name unless it is set; TOOLS may name a directory where projects share what npm installs.
+# Builds the project in the current directory: build/NAME.wasm. NAME is the directory's name unless it is set.
+# What package-lock.json lists is installed here, or into $TOOLS for all projects that have the same lock.
 set -eu
 
+name=${NAME:-$(basename "$PWD")}
+tools=${TOOLS:-.}
 sdk=../../../sdk/js
 wit=../../../wit
-name=${NAME:-$(basename "$PWD")}
 
 say() { printf '%s\n' "$*" >&2; }
-command -v npm >/dev/null || {
-  say "error: \`npm\` is not on the PATH"
-  say "hint: install Node.js 20 or later"
-  exit 1
+fail() {
+    say "error: $1"
+    say "hint: $2"
+    exit 1
 }
 
-# Where to install: here, or once for all projects that have the same lock.
-home=${TOOLS:-.}
-if ! cmp -s package-lock.json "$home/node_modules/.installed"; then
-  say "installing what package-lock.json lists"
-  if [ "$home" != . ]; then
-    mkdir -p "$home"
-    cp package.json package-lock.json "$home"
-  fi
-  (cd "$home" && npm ci --no-audit --no-fund --loglevel=error >&2)
-  cp package-lock.json "$home/node_modules/.installed"
+[ -f package-lock.json ] || fail "there is no package-lock.json here" "build in the project's directory"
+command -v npm >/dev/null || fail "\`npm\` is not on the PATH" "install Node.js 20 or later"
+node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ||
+    fail "Node.js $(node --version) is too old" "install Node.js 20 or later"
+
+if ! cmp -s package-lock.json "$tools/node_modules/.installed"; then
+    say "installing what package-lock.json lists"
+    if [ "$tools" != . ]; then
+        mkdir -p "$tools"
+        cp package.json package-lock.json "$tools"
+    fi
+    (cd "$tools" && npm ci --no-audit --no-fund --loglevel=error >&2) ||
+        fail "npm could not install what package-lock.json lists" "is there a connection to npm's registry?"
+    cp package-lock.json "$tools/node_modules/.installed"
 fi
-if [ "$home" != . ]; then
-  home=$(cd "$home" && pwd)
-  ln -sfn "$(cd "$sdk" && pwd)" "$home/node_modules/tidemill"
-  if [ -L node_modules ] || [ ! -e node_modules ]; then ln -sfn "$home/node_modules" node_modules; fi
+if [ "$tools" != . ]; then
+    tools=$(cd "$tools" && pwd)
+    ln -sfn "$(cd "$sdk" && pwd)" "$tools/node_modules/tidemill"
+    if [ -L node_modules ] || [ ! -e node_modules ]; then ln -sfn "$tools/node_modules" node_modules; fi
 fi
 
-exec node "$sdk/build.js" "$wit" "build/$name.wasm"
+node "$sdk/build.js" "$wit" "build/$name.wasm"
+say "build/$name.wasm: $(($(wc -c <"build/$name.wasm"))) bytes"

@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { blankTypes } from "./blank.js";
 
@@ -117,7 +117,6 @@ async function componentize() {
   }
   mkdirSync(dirname(output), { recursive: true });
   writeFileSync(output, component);
-  console.error(`${basename(output)}: ${Math.round(component.length / 1024)} KiB`);
 }
 
 function fail(what, hint) {

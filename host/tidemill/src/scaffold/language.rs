@@ -73,7 +73,9 @@ impl Language {
             Self::Python => "It needs Python 3.10 or later; `build.sh` installs componentize-py into `.tools`.",
             Self::Ts | Self::Js => "It needs Node.js 20 or later with npm.",
             Self::Go => "It needs Go 1.27, or Python, with which `build.sh` installs it into `.tools`.",
-            Self::C => "It needs make, and clang for wasm32 or Python, with which `build.sh` installs `zig cc` into `.tools`.",
+            Self::C => {
+                "It needs make, and clang for wasm32 or Python, with which `build.sh` installs `zig cc` into `.tools`."
+            }
         }
     }
 

@@ -3,7 +3,11 @@
 //
 //	package main
 //
-//	import tidemill "github.com/tidemill/tidemill/sdk/go"
+//	import (
+//		"fmt"
+//
+//		tidemill "github.com/tidemill/tidemill/sdk/go"
+//	)
 //
 //	func init() { tidemill.Each(remember) }
 //

@@ -30,8 +30,8 @@ function ordered(customer, amount) {
   write(customer, { ...row, spent });
 }
 
-const text = { is: (value) => typeof value === "string" && value.isWellFormed(), name: "a text" };
-const integer = { is: Number.isSafeInteger, name: "a whole number within ±(2^53 - 1)" };
+const text = { is: (value) => typeof value === "string" && value.isWellFormed(), name: "a string" };
+const integer = { is: Number.isSafeInteger, name: "an integer of at most 2^53-1 in magnitude" };
 
 function field(event, name, type) {
   const value = event?.[name];

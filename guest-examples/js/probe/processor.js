@@ -29,7 +29,7 @@ const instructions = {
     state.put(into, String(found));
   },
   sum({ key, amount }) {
-    if (!Number.isSafeInteger(amount)) throw new Reject("not an instruction: `amount` is not a whole number");
+    if (!Number.isSafeInteger(amount)) throw new Reject("not an instruction: `amount` is not an integer of at most 2^53-1 in magnitude");
     state.put(key, String(BigInt(state.text(key) ?? 0) + BigInt(amount)));
   },
   event: ({ into }, event) => state.put(into, described(event)),

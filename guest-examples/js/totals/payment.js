@@ -6,7 +6,7 @@ export function payment(event) {
   const value = event.json("a payment");
   if (typeof value !== "object" || value === null) throw new Reject("not a payment: it is no JSON object");
   const { user, amount } = value;
-  if (typeof user !== "string" || !user.isWellFormed()) throw new Reject("not a payment: `user` is not a text");
-  if (!Number.isSafeInteger(amount)) throw new Reject("not a payment: `amount` is not a whole number within ±(2^53 - 1)");
+  if (typeof user !== "string" || !user.isWellFormed()) throw new Reject("not a payment: `user` is not a string");
+  if (!Number.isSafeInteger(amount)) throw new Reject("not a payment: `amount` is not an integer of at most 2^53-1 in magnitude");
   return { user, amount: BigInt(amount) };
 }

@@ -30,7 +30,7 @@ def payment(event: Event) -> tuple[str, int]:
         case {"user": str(user), "amount": int(amount)} if abs(amount) <= MOST and not isinstance(amount, bool):
             return user, amount
         case _:
-            raise Reject("not a payment: it needs a text `user` and a whole number `amount` of at most 2^53-1")
+            raise Reject("not a payment: it needs a string `user` and an integer `amount` of at most 2^53-1 in magnitude")
 
 
 def number(key: str, value: str | bytes | None) -> int:

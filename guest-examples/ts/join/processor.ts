@@ -38,12 +38,12 @@ interface Type<T> {
 
 const text: Type<string> = {
   is: (value): value is string => typeof value === "string" && value.isWellFormed(),
-  name: "a text",
+  name: "a string",
 };
 
 const integer: Type<number> = {
   is: (value): value is number => Number.isSafeInteger(value),
-  name: "a whole number within ±(2^53 - 1)",
+  name: "an integer of at most 2^53-1 in magnitude",
 };
 
 function field<T>(event: unknown, name: string, type: Type<T>): T {

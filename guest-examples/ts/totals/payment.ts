@@ -11,8 +11,8 @@ export function payment(event: Event): Payment {
   const value = event.json<Record<keyof Payment, unknown> | null>("a payment");
   if (typeof value !== "object" || value === null) throw new Reject("not a payment: it is no JSON object");
   const { user, amount } = value;
-  if (typeof user !== "string" || !user.isWellFormed()) throw new Reject("not a payment: `user` is not a text");
-  if (!isInteger(amount)) throw new Reject("not a payment: `amount` is not a whole number within ±(2^53 - 1)");
+  if (typeof user !== "string" || !user.isWellFormed()) throw new Reject("not a payment: `user` is not a string");
+  if (!isInteger(amount)) throw new Reject("not a payment: `amount` is not an integer of at most 2^53-1 in magnitude");
   return { user, amount: BigInt(amount) };
 }
 

@@ -90,6 +90,17 @@ impl Suite {
         Verdicts(verdicts.collect())
     }
 
+    /// The reasons of the failures that a language's component comes to in a case: `probe/a-throw`.
+    #[must_use]
+    pub fn reasons(&self, language: &str, case: &str) -> Vec<String> {
+        let mut cases =
+            self.cases.iter().flat_map(|(processor, cases)| cases.iter().map(move |case| (processor, case)));
+        let found = cases.find(|(processor, known)| name(processor, known) == case);
+        let (processor, found) = found.unwrap_or_else(|| panic!("there is no case {case}"));
+        let outcome = self.run(found, &self.load(language, processor));
+        outcome.failures.into_iter().map(|failure| failure.reason).collect()
+    }
+
     fn load(&self, folder: &str, component: &str) -> Component {
         let file = built(folder, component);
         let bytes = fs::read(&file).unwrap_or_else(|error| {

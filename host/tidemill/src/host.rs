@@ -41,7 +41,7 @@ pub(crate) use self::{
     anew::empty,
     reloader::{Reloaded, Reloader},
     troubles::{Trouble, read as read_troubles},
-    wiring::{Engine, Feed, Reader, Wiring, engine_settings, granted, limits, log_level, open_feed},
+    wiring::{Feed, Reader, Wiring, engine_settings, granted, log_level, open_feed},
 };
 use self::{
     components::Components,

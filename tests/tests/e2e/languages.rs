@@ -4,11 +4,15 @@ use std::{fmt::Write as _, fs};
 
 use e2e::{
     guest_host::{GuestHost, example},
-    suite::{Suite, Verdicts, built, root},
+    suite::{PROCESSORS, Suite, Verdicts, root},
 };
 
 /// The languages in the order in which people are shown them.
 const LANGUAGES: [&str; 6] = ["rust", "python", "js", "ts", "go", "c"];
+
+/// Where the documentation has the result of the suite.
+const BEGIN: &str = "<!-- cases: written by the test `the_documentation_has_the_cases_of_every_language` -->";
+const END: &str = "<!-- end of the cases -->";
 
 /// Folders beside those of the languages.
 const OTHERS: [&str; 3] = ["cases", "wrong", "elsewhere"];
@@ -127,24 +131,61 @@ fn a_component_built_elsewhere_against_an_older_patch_of_the_contract_runs() {
     assert_eq!(host.text("kind/none"), Some("3"));
 }
 
-/// The table of what each language came to, for the documentation.
+/// What is thrown in a probe's own code comes back with the message, and the file and line in that language's source.
+#[track_caller]
+fn says_where(language: &str, file: &str, statement: &str) {
+    let source = fs::read_to_string(root().join("guest-examples").join(language).join("probe").join(file)).unwrap();
+    let line = source.lines().position(|line| line.contains(statement)).expect("the statement is there") + 1;
+    let reasons = Suite::open().reasons(language, "probe/a-throw-on-the-third-event-is-a-rejection");
+    let name = file.rsplit('/').next().unwrap();
+    let [reason] = reasons.as_slice() else { panic!("{reasons:?}") };
+    assert!(reason.contains("the third one, thrown"), "{reason}");
+    assert!(reason.contains(&format!("{name}:{line}")), "it should say {name}:{line}: {reason}");
+}
+
 #[test]
-fn the_table_of_languages_and_cases_is_written() {
+fn what_python_raises_says_where() {
+    says_where("python", "main.py", "raise RuntimeError(message)");
+}
+
+#[test]
+fn what_javascript_throws_says_where() {
+    says_where("js", "processor.js", "throw new Error(message)");
+}
+
+#[test]
+fn what_typescript_throws_says_where() {
+    says_where("ts", "processor.ts", "throw new Error(message)");
+}
+
+#[test]
+fn a_panic_of_go_says_where() {
+    says_where("go", "call.go", "panic(i.Message)");
+}
+
+#[test]
+fn a_panic_of_rust_says_where() {
+    says_where("rust", "src/obedience.rs", "panic!(");
+}
+
+/// The documentation says how many cases there are; that each language passes them all is what the tests above say.
+#[test]
+fn the_documentation_has_the_cases_of_every_language() {
     let suite = Suite::open();
-    let cases = suite.names();
-    assert!(cases.len() >= 60, "{} cases are too few to tell languages apart", cases.len());
-    let columns = LANGUAGES.map(|language| {
-        let is_built = e2e::suite::PROCESSORS.iter().all(|processor| built(language, processor).is_file());
-        is_built.then(|| suite.try_language(language))
-    });
-    let mut table = format!("| case | {} |\n|---|{}\n", LANGUAGES.join(" | "), "---|".repeat(LANGUAGES.len()));
-    for case in &cases {
-        let cells = columns.iter().map(|verdicts| match verdicts {
-            None => "not built",
-            Some(verdicts) if verdicts.of(case).faults.is_empty() => "equal",
-            Some(_) => "**differs**",
-        });
-        writeln!(table, "| {case} | {} |", cells.collect::<Vec<_>>().join(" | ")).unwrap();
+    let names = suite.names();
+    assert!(names.len() >= 60, "{} cases are too few to tell languages apart", names.len());
+    let mut table = format!("| cases | {} |\n|---|{}\n", LANGUAGES.join(" | "), "---|".repeat(LANGUAGES.len()));
+    for processor in PROCESSORS {
+        let cases = names.iter().filter(|name| name.starts_with(&format!("{processor}/"))).count();
+        writeln!(table, "| {cases} of `{processor}` {}|", "| all equal ".repeat(LANGUAGES.len())).unwrap();
     }
-    fs::write(root().join("target/languages.md"), table).unwrap();
+    let path = root().join("docs/languages.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("docs/languages.md has a place for the cases");
+    let (written, after) = rest.split_once(END).expect("the place for the cases ends");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}\n\n{table}\n{END}{after}")).unwrap();
+    } else {
+        assert_eq!(written.trim(), table.trim(), "write it with `UPDATE=1 cargo test -p e2e the_documentation_has`");
+    }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 use tidemill_engine::{CodeHashes, Compiler, Component, ComponentProcessor, Engine, EngineSettings, ProcessorSettings};
 use tidemill_pipeline::{Digest, ProcessorName, Rehearsal, RehearsedState};
 use tokio::runtime::Runtime;
@@ -26,17 +27,25 @@ const TICK: Duration = Duration::from_millis(10);
 pub struct Workbench {
     engine: Engine,
     runtime: Runtime,
+    /// Removed with it, where a user has no place for what can be made again.
+    _scratch: Option<TempDir>,
 }
 
 impl Workbench {
-    /// The workbench of the user who runs this program: what was compiled once is found again.
+    /// The workbench of the user who runs this program: what was compiled once is found again. A user without a home
+    /// gets a directory that nobody else can have made, and compiles each time.
     ///
     /// # Errors
     /// When there is no place for compiled code, or no engine on this machine.
     pub fn of_the_user() -> anyhow::Result<Self> {
-        let directory = cache_directory();
+        let scratch =
+            || tempfile::Builder::new().prefix("tidemill-").tempdir().context("there is no room for compiled code");
+        let (directory, scratch) = match cache_directory() {
+            Some(directory) => (directory, None),
+            None => scratch().map(|scratch| (scratch.path().to_owned(), Some(scratch)))?,
+        };
         let hashes = Arc::new(Hashes(directory.join("hashes")));
-        Self::new(engine_settings(&directory.join("code"), 1, hashes)?)
+        Self::new(engine_settings(&directory.join("code"), 1, hashes)?, scratch)
     }
 
     /// A workbench with its compiled code in a directory, which is made if it is not there.
@@ -46,13 +55,13 @@ impl Workbench {
     pub fn open(directory: &Path, compiler: Compiler) -> anyhow::Result<Self> {
         let hashes = Arc::new(Hashes(directory.join("hashes")));
         let cache_dir = directory.join("code");
-        Self::new(EngineSettings { cache_dir, threads: 1, compiler, hashes, tick: TICK })
+        Self::new(EngineSettings { cache_dir, threads: 1, compiler, hashes, tick: TICK }, None)
     }
 
-    fn new(settings: EngineSettings) -> anyhow::Result<Self> {
+    fn new(settings: EngineSettings, scratch: Option<TempDir>) -> anyhow::Result<Self> {
         let engine = Engine::new(settings)?;
         let runtime = tokio::runtime::Builder::new_current_thread().build().context("the runtime does not start")?;
-        Ok(Self { engine, runtime })
+        Ok(Self { engine, runtime, _scratch: scratch })
     }
 
     /// Loads a component from the bytes of its file.
@@ -112,14 +121,11 @@ impl Workbench {
     }
 }
 
-/// Where a user's programs keep what they can make again (XDG); without a home, the directory of temporary files.
-fn cache_directory() -> PathBuf {
+/// Where a user's programs keep what they can make again (XDG).
+fn cache_directory() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || absolute("HOME").map(|home| home.join(".cache"));
-    match absolute("XDG_CACHE_HOME").or_else(home) {
-        Some(cache) => cache.join("tidemill"),
-        None => std::env::temp_dir().join(format!("tidemill-{}", rustix::process::getuid().as_raw())),
-    }
+    absolute("XDG_CACHE_HOME").or_else(home).map(|cache| cache.join("tidemill"))
 }
 
 /// The hashes of compiled code, a file each in a directory of their own.

@@ -5,17 +5,15 @@ use std::{
     fs,
     io::Read as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
 };
 
-use anyhow::Context as _;
-use tidemill_engine::CodeHashes;
 use tidemill_pipeline::{Digest, ProcessorName};
 
 use crate::{
+    cases::Workbench,
     config::{Config, ProcessorConfig, StateLayout},
     exit::Exit,
-    host::{Engine, engine_settings, limits, open_feed},
+    host::open_feed,
     output::{Table, complain, print},
 };
 
@@ -65,19 +63,16 @@ struct Components {
 }
 
 impl Components {
-    /// Compiles and loads each, in a directory that is removed afterwards: a host that runs notices nothing.
+    /// Compiles and loads each, on the user's workbench: a host that runs notices nothing, and what was compiled once is
+    /// found again.
     fn load(config: &Config) -> anyhow::Result<Self> {
         let mut components = Self::default();
         if config.processors.is_empty() {
             return Ok(components);
         }
-        let cache = tempfile::Builder::new()
-            .prefix("tidemill-check-")
-            .tempdir()
-            .context("there is no room for compiled code")?;
-        let engine = Engine::new(engine_settings(cache.path(), 1, Arc::new(Remembered::default()))?)?;
+        let workbench = Workbench::of_the_user()?;
         for (name, processor) in &config.processors {
-            match load(&engine, processor) {
+            match load(&workbench, processor) {
                 Ok(digest) => {
                     components.digests.insert(name.clone(), digest);
                 }
@@ -91,31 +86,17 @@ impl Components {
 }
 
 /// Whether a component loads; if not, the rest of a sentence that begins with it.
-fn load(engine: &Engine, processor: &ProcessorConfig) -> Result<Digest, String> {
-    let limits = limits(processor);
+fn load(workbench: &Workbench, processor: &ProcessorConfig) -> Result<Digest, String> {
+    let limits = &processor.limits;
     let mut bytes = Vec::new();
     let file = fs::File::open(&processor.component);
     // One byte more than is allowed tells the engine that it is too large.
     let read = file.and_then(|file| file.take(limits.component_bytes_max as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| format!("cannot be read: {error}"))?;
-    let component = engine.load(&bytes, &limits).map_err(|error| {
+    let component = workbench.load(&bytes, limits).map_err(|error| {
         format!("does not load: {error}\n  hint: look at it with `tidemill inspect {}`", processor.component.display())
     })?;
     Ok(component.digest())
-}
-
-/// Hashes of the code that this process had compiled: processors may share a component.
-#[derive(Default)]
-struct Remembered(Mutex<BTreeMap<String, Digest>>);
-
-impl CodeHashes for Remembered {
-    fn get(&self, name: &str) -> Option<Digest> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
-    }
-
-    fn set(&self, name: &str, hash: Digest) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), hash);
-    }
 }
 
 fn summary(config: &Config, digests: &BTreeMap<ProcessorName, Digest>) -> String {

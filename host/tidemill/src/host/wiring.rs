@@ -16,7 +16,7 @@ use crate::config::{FeedConfig, FeedUrl, Limits, ProcessorConfig, Protocol, Secr
 
 pub(crate) type Store = tidemill_store::Sqlite;
 pub(crate) type Reader = tidemill_store::Reader;
-pub(crate) type Engine = tidemill_engine::Engine;
+type Engine = tidemill_engine::Engine;
 pub(crate) type Component = tidemill_engine::Component;
 pub(crate) type Processor = tidemill_engine::ComponentProcessor;
 pub(crate) type Feed = tidemill_feeds::Feed;
@@ -127,7 +127,7 @@ pub(crate) fn engine_settings(
 }
 
 /// What the component of a processor may use.
-pub(crate) fn limits(config: &ProcessorConfig) -> tidemill_engine::Limits {
+fn limits(config: &ProcessorConfig) -> tidemill_engine::Limits {
     granted(&config.limits)
 }
 

@@ -1,9 +1,6 @@
 // Joins customers and their orders, whichever come first, into one row for each customer.
 import { each, Reject } from "tidemill";
-import { read, write } from "./row.ts";
-
-const SPENT_MAX = 2n ** 63n - 1n;
-const SPENT_MIN = -(2n ** 63n);
+import { fits, read, write } from "./row.ts";
 
 export const handler = each(
   (event) => {
@@ -24,7 +21,7 @@ function named(customer: string, name: string): void {
 function ordered(customer: string, amount: bigint): void {
   const row = read(customer);
   const spent = row.spent + amount;
-  if (spent > SPENT_MAX || spent < SPENT_MIN) {
+  if (!fits(spent)) {
     throw new Reject(`not an event: customer \`${customer}\` would have spent ${spent}, which is beyond 64 bits`);
   }
   write(customer, { ...row, spent });

@@ -243,17 +243,28 @@ pub fn reproduce(processor: &ProcessorName, key: &PartitionKey, from: &ReadFrom,
     let from = match from {
         ReadFrom::First => "first".to_owned(),
         ReadFrom::Last => "last".to_owned(),
-        ReadFrom::After(cursor) => quoted(cursor.as_str()),
+        ReadFrom::After(cursor) => cursor.as_str().to_owned(),
     };
     let payload = payload.map(|digest| format!(" --payload {}", digest.short())).unwrap_or_default();
-    let partition = quoted(partition.as_str());
-    format!("tidemill replay {processor} --feed {feed} --partition {partition} --from {from}{payload} --state current")
+    let (partition, from) = (option("--partition", partition.as_str()), option("--from", &from));
+    format!("tidemill replay {processor} --feed {feed} {partition} {from}{payload} --state current")
 }
 
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
+/// An option with its value. A value that begins as an option does would be taken for one if it stood alone.
+fn option(name: &str, value: &str) -> String {
+    let between = if value.starts_with('-') { '=' } else { ' ' };
+    format!("{name}{between}{}", quoted(value))
+}
+
+/// A word as a shell reads it, for commands that are shown to be typed: in quotes if anything in it could mean something.
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@%+=,".contains(&byte);
-    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    // To some shells `=word` is the place of a program.
+    if !word.is_empty() && !word.starts_with('=') && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// The failure of a call that no event is to blame for.
@@ -316,5 +327,10 @@ mod tests {
             command(&ReadFrom::First, None),
             "tidemill replay totals --feed orders --partition '$(id)' --from first --state current"
         );
+        assert_eq!(
+            command(&ReadFrom::After(Cursor::new("--json").unwrap()), None),
+            "tidemill replay totals --feed orders --partition '$(id)' --from=--json --state current"
+        );
+        assert_eq!(["", "=ls", "a b", "a-b/c"].map(quoted), ["''", "'=ls'", "'a b'", "a-b/c"]);
     }
 }

@@ -36,7 +36,7 @@ mod observer;
 mod line;
 mod worker;
 
-pub use apply::reproduce;
+pub use apply::{quoted, reproduce};
 pub use aside::Rejected;
 pub use backoff::*;
 pub use batch::*;

@@ -15,7 +15,13 @@ pub(super) fn spans(file: &CaseFile) -> anyhow::Result<Vec<(PartitionKey, Span)>
         CaseEvents::Lines(lines) => {
             Ok(of_lines(&Bytes::copy_from_slice(lines.as_bytes())).into_iter().map(here).collect())
         }
-        CaseEvents::File(path) => FileEvents::open(path, &file.key)?.collect(),
+        CaseEvents::File(path) => {
+            // To open a pipe would wait for its writer, and a device need not end.
+            let metadata = std::fs::metadata(path);
+            let regular = metadata.map_or(true, |metadata| metadata.is_file());
+            anyhow::ensure!(regular, "the events {} cannot be read: it is not a regular file", path.display());
+            FileEvents::open(path, &file.key)?.collect()
+        }
         CaseEvents::Events(events) => {
             let spans = events.iter().enumerate().map(|(place, (data, metadata))| of_event(place, data, metadata));
             Ok(spans.map(here).collect())

@@ -73,7 +73,15 @@ impl FileEvents {
                 Some(first) => Some(first),
                 None => self.line()?,
             };
-            let Some(line) = line else { return Ok(None) };
+            let Some(line) = line else {
+                let left = self.recording.as_ref().map_or(0, Recording::events_left);
+                anyhow::ensure!(
+                    left == 0,
+                    "{}: {left} of its events have no checkpoint behind them, so it was cut\n  hint: record it again, or end it with the line of a checkpoint",
+                    self.path.display()
+                );
+                return Ok(None);
+            };
             if let Some(recording) = &mut self.recording {
                 let recorded = recording
                     .line(&line)
@@ -83,11 +91,14 @@ impl FileEvents {
                     None => continue,
                 }
             }
-            if line.trim_ascii().is_empty() {
+            // As a feed that is a file reads it: what is around a payload is no part of it.
+            let line = Bytes::from(line);
+            let payload = line.slice_ref(line.trim_ascii());
+            if payload.is_empty() {
                 continue;
             }
-            let event = line_event(0..u32::try_from(line.len()).unwrap_or(u32::MAX), &line);
-            let span = span(self.events, Bytes::from(line), event);
+            let event = line_event(0..u32::try_from(payload.len()).unwrap_or(u32::MAX), &payload);
+            let span = span(self.events, payload, event);
             self.events += 1;
             return Ok(Some((self.key.clone(), span)));
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::ensure;
-use tidemill_pipeline::{ProcessorName, ReadFrom};
+use tidemill_pipeline::{ProcessorName, ReadFrom, quoted};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -86,7 +86,11 @@ pub(super) async fn execute(args: DevArgs, path: &Path, tap: &Tap) -> anyhow::Re
 
 /// The option that names a configuration other than the usual one.
 fn config_option(path: &Path) -> String {
-    if path == Path::new("tidemill.toml") { String::new() } else { format!(" -c {}", path.display()) }
+    if path == Path::new("tidemill.toml") {
+        String::new()
+    } else {
+        format!(" -c {}", quoted(&path.display().to_string()))
+    }
 }
 
 /// Lines that are not shown in another form already.

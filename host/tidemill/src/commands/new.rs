@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tidemill_pipeline::quoted;
 
 use crate::{
     cli::NewArgs,
@@ -35,7 +36,12 @@ pub(super) fn execute(args: &NewArgs) -> anyhow::Result<Exit> {
 
 /// What to do next, a line each, the meanings below each other.
 fn next_steps(project: &Project<'_>, directory: Option<&Path>) -> String {
-    let enter = directory.map(|directory| format!("cd {} && ", directory.display()));
+    let enter = directory.map(|directory| {
+        let directory = directory.display().to_string();
+        // What begins with a hyphen would be an option.
+        let here = if directory.starts_with('-') { "./" } else { "" };
+        format!("cd {} && ", quoted(&format!("{here}{directory}")))
+    });
     let mut steps = project.next_steps();
     if let (Some(enter), Some((command, _))) = (enter, steps.first_mut()) {
         command.insert_str(0, &enter);
@@ -76,4 +82,24 @@ fn write(directory: &Path, file: &ProjectFile) -> anyhow::Result<()> {
         new.write_all(file.text.as_bytes())
     });
     written.with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Language;
+
+    #[test]
+    fn the_first_step_leads_into_the_project_whatever_its_directory_is_called() {
+        let project = Project::new("orders", Language::C).unwrap();
+        for (directory, begins) in [
+            ("orders", "cd orders && ./build.sh"),
+            ("my work/o'rders", r"cd 'my work/o'\''rders' && ./build.sh"),
+            ("$(id)", "cd '$(id)' && ./build.sh"),
+            ("-P", "cd ./-P && ./build.sh"),
+        ] {
+            let steps = next_steps(&project, Some(Path::new(directory)));
+            assert!(steps.starts_with(begins), "{steps}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 use tidemill_feeds::{record_span, record_start, recording_header};
-use tidemill_pipeline::{Cursor, Event, ParkedEvent, ProcessorName, Span, Value};
+use tidemill_pipeline::{Cursor, Event, ParkedEvent, ProcessorName, Span, Value, quoted};
 
 /// Keeps events that failed.
 #[derive(Clone, Debug)]
@@ -25,7 +25,10 @@ impl Alone {
         let file = self.directory.join(format!("{}.ndjson", event.id.payload.short()));
         let written = fs::create_dir_all(&self.directory).and_then(|()| fs::write(&file, recorded(event)?));
         match written {
-            Ok(()) => Some(format!("tidemill{} replay {processor} --events {}", self.options, file.display())),
+            Ok(()) => {
+                let file = quoted(&file.display().to_string());
+                Some(format!("tidemill{} replay {processor} --events {file}", self.options))
+            }
             Err(error) => {
                 tracing::warn!(file = %file.display(), %error, "the event that failed cannot be kept in a file");
                 None
@@ -38,7 +41,9 @@ impl Alone {
 fn recorded(event: &ParkedEvent) -> std::io::Result<Vec<u8>> {
     let bytes = event.payload.as_ref().as_bytes();
     let text = matches!(event.payload, Value::Text(_));
-    if text && event.metadata.is_none() && !bytes.contains(&b'\n') {
+    // A blank line is no event, what is around a payload is not read, and a file that begins as a recording is one.
+    let is_line = !bytes.is_empty() && bytes.trim_ascii() == bytes && !bytes.contains(&b'\n');
+    if text && event.metadata.is_none() && is_line && !bytes.starts_with(b"{\"recording\"") {
         return Ok([bytes, b"\n"].concat());
     }
     let range = 0..u32::try_from(bytes.len()).map_err(|_| std::io::ErrorKind::FileTooLarge)?;
@@ -52,4 +57,48 @@ fn recorded(event: &ParkedEvent) -> std::io::Result<Vec<u8>> {
     record_start(&mut lines, &key.partition, &event.id.span_from);
     record_span(&mut lines, &key.partition, &span);
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_pipeline::{Digest, FeedName, ParkedId, PartitionId, PartitionKey, ReadFrom};
+
+    use super::*;
+    use crate::cases::FileEvents;
+
+    fn event(payload: &str) -> ParkedEvent {
+        let key = PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new("0") };
+        ParkedEvent {
+            id: ParkedId { key, span_from: ReadFrom::First, payload: Digest::of(payload.as_bytes()) },
+            copies: 1,
+            payload: Value::from(payload),
+            metadata: None,
+            cause: "rejected".to_owned(),
+            reason: "no".to_owned(),
+            backtrace: None,
+            component: None,
+        }
+    }
+
+    #[test]
+    fn whatever_an_event_holds_the_command_shows_it_and_a_shell_can_read_the_command() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = directory.path().join("it's $(here)");
+        let alone = Alone::new(kept.clone(), String::new());
+        for payload in ["{}", "", " ", " {} ", "a\nb", "a\r", "\n", r#"{"recording":"tidemill"}"#] {
+            let event = event(payload);
+            let command = alone.command(&ProcessorName::new("totals"), &event).unwrap();
+            let shown = directory.path().display();
+            let expected = format!(
+                r"tidemill replay totals --events '{shown}/it'\''s $(here)/{}.ndjson'",
+                event.id.payload.short()
+            );
+            assert_eq!(command, expected);
+            let file = kept.join(format!("{}.ndjson", event.id.payload.short()));
+            let events = FileEvents::open(&file, &event.id.key).unwrap();
+            let read: Vec<_> = events.map(|next| next.unwrap().1).collect();
+            let read: Vec<_> = read.iter().flat_map(Span::events).map(|event| event.data().to_value()).collect();
+            assert_eq!(read, [Value::from(payload)], "{payload:?}");
+        }
+    }
 }

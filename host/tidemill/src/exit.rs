@@ -60,7 +60,8 @@ fn sentence(error: &anyhow::Error) -> String {
     }
     let hint = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.as_deref());
     let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-    format!("error: {error:#}{hint}")
+    // What a publisher, a component or a file says may be a part of it.
+    crate::output::safe(&format!("error: {error:#}{hint}")).into_owned()
 }
 
 #[cfg(test)]
@@ -75,5 +76,6 @@ mod tests {
         let failure = Failure::broken(Stage::Load, "there is no database").hint("make one");
         let error = Err::<(), _>(failure).context("the state cannot be read").unwrap_err();
         assert_eq!(sentence(&error), "error: the state cannot be read: there is no database\n  hint: make one");
+        assert_eq!(sentence(&anyhow::anyhow!("it says \u{1b}[2J")), "error: it says \\u{1b}[2J");
     }
 }

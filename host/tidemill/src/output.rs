@@ -4,6 +4,7 @@ mod frames;
 mod progress;
 mod table;
 mod value;
+mod whole_file;
 
 use std::{
     borrow::Cow,
@@ -16,6 +17,7 @@ pub use frames::guest_frames;
 pub use progress::{Progress, Snapshot};
 pub use table::Table;
 pub use value::{Named, one_line};
+pub use whole_file::{WholeFile, write_whole};
 
 /// Prints text as it is.
 ///
@@ -74,6 +76,27 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Output of a program that colours it: as [`safe`], but colours and other styles (SGR) stay.
+#[must_use]
+pub fn safe_but_coloured(text: &str) -> Cow<'_, str> {
+    if !text.contains('\u{1b}') {
+        return safe(text);
+    }
+    let mut pieces = text.split('\u{1b}');
+    let mut shown = safe(pieces.next().unwrap_or_default()).into_owned();
+    for piece in pieces {
+        let end =
+            piece.strip_prefix('[').and_then(|rest| rest.find(|char: char| !matches!(char, '0'..='9' | ';' | ':')));
+        // The place of the letter is that in the rest, and one for the bracket.
+        let style = end.and_then(|end| piece.split_at_checked(end + 2)).filter(|(style, _)| style.ends_with('m'));
+        match style {
+            Some((style, rest)) => shown.extend(["\u{1b}", style, &safe(rest)]),
+            None => shown.extend(["\\u{1b}", &safe(piece)]),
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// Characters that turn the direction of text, and so can make a line say something else (CVE-2021-42574).
 fn is_direction(char: char) -> bool {
     matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -109,6 +132,23 @@ mod tests {
         assert_eq!(safe("a\u{1b}[2Jb\r"), "a\\u{1b}[2Jb\\u{d}");
         assert_eq!(safe("plain, æøå\n\tand tabs"), "plain, æøå\n\tand tabs");
         assert_eq!(safe("\u{202e}drow"), "\\u{202e}drow");
+    }
+
+    #[test]
+    fn of_what_a_program_prints_only_its_colours_reach_the_terminal() {
+        assert_eq!(safe_but_coloured("plain\r"), "plain\\u{d}");
+        assert_eq!(safe_but_coloured("\u{1b}[1;31merror\u{1b}[0m: x\u{1b}[m"), "\u{1b}[1;31merror\u{1b}[0m: x\u{1b}[m");
+        for (steering, shown) in [
+            ("\u{1b}[2Jb", "\\u{1b}[2Jb"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("\u{1b}c\u{1b}", "\\u{1b}c\\u{1b}"),
+            ("\u{1b}[", "\\u{1b}["),
+            ("\u{1b}[31", "\\u{1b}[31"),
+            ("\u{1b}[?25l\u{1b}[3æm", "\\u{1b}[?25l\\u{1b}[3æm"),
+            ("\u{1b}[31m\u{9b}2J", "\u{1b}[31m\\u{9b}2J"),
+        ] {
+            assert_eq!(safe_but_coloured(steering), shown);
+        }
     }
 
     #[test]

@@ -2,14 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    fs::Permissions,
     io::{BufWriter, Write as _},
-    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
 use anyhow::Context as _;
-use tempfile::Builder;
 use tidemill_feeds::{record_span, record_start, recording_header};
 
 use super::{
@@ -20,7 +17,7 @@ use crate::{
     cli::RecordArgs,
     config::Config,
     exit::Exit,
-    output::{complain, print},
+    output::{WholeFile, complain, print},
 };
 
 /// Records until it is enough, the feed has no more, or a signal comes: what came until then is kept.
@@ -33,10 +30,7 @@ pub(super) async fn execute(args: RecordArgs, config: &Path) -> anyhow::Result<E
         stretch = Stretch::open(&config, &args.feed, args.partition.as_ref(), &args.from) => stretch?,
     };
     let unwritable = || format!("the recording {} cannot be written", args.output.display());
-    let directory = args.output.parent().filter(|directory| *directory != Path::new("")).unwrap_or(Path::new("."));
-    // Unlike what is temporary for good, the recording is for whom the user's umask says.
-    let file = Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(directory);
-    let mut file = BufWriter::new(file.with_context(unwritable)?);
+    let mut file = BufWriter::new(WholeFile::create(&args.output).with_context(unwritable)?);
     file.write_all(&recording_header(&args.feed, stretch.partitions())).with_context(unwritable)?;
     let (mut begun, mut events, mut spans) = (BTreeSet::new(), 0, 0_u64);
     let ended = tokio::select! {
@@ -54,10 +48,17 @@ pub(super) async fn execute(args: RecordArgs, config: &Path) -> anyhow::Result<E
         }) => Some(ended?),
     };
     let file = file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(unwritable)?;
-    file.persist(&args.output).map_err(|error| error.error).with_context(unwritable)?;
+    let stays = file.stays();
+    file.keep().with_context(unwritable)?;
     let plural = |count: u64, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
     let (said, name) = (plural(events as u64, "event"), args.output.display());
-    print(&format!("{said} in {} of feed `{}` recorded in {name}\n", plural(spans, "span"), args.feed))?;
+    let sentence = format!("{said} in {} of feed `{}` recorded in {name}", plural(spans, "span"), args.feed);
+    if stays {
+        print(&format!("{sentence}\n"))?;
+    } else {
+        // The recording itself may have gone to the standard output.
+        complain(&sentence);
+    }
     match ended {
         Some(Ended::Enough) => {}
         Some(Ended::AtTheEnd) => complain(&format!("The feed has no more than that: {} were asked for.", args.events)),

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::entry::{Batch, Cell, Change, Entry, Failure, FirstEvent, Flood, Reloaded, Summary};
 use crate::{
     costs::{HEADINGS, KindRow},
-    output::{Table, guest_frames, middle, safe},
+    output::{Table, guest_frames, middle, safe, safe_but_coloured},
 };
 
 /// Characters of a value, and of an event.
@@ -29,8 +29,10 @@ pub(crate) fn lines(entry: &Entry) -> String {
     let mut text = String::new();
     match entry {
         Entry::BuildStarted { command, files } => building(&mut text, command, files),
-        // The project's own build command may colour its lines.
-        Entry::BuildOutput { line } => add(&mut text, &[(FAINT, "  │ "), (PLAIN, line)]),
+        // Compilers colour their lines, and quote what somebody else wrote.
+        Entry::BuildOutput { line } => {
+            add(&mut text, &[(FAINT, "  │ "), (PLAIN, &safe_but_coloured(line)), (FAINT, "")])
+        }
         Entry::BuildEnded { ok: true, took_ms, .. } => {
             add(&mut text, &[(GOOD, "✓ built"), (FAINT, &format!(" in {}", time(*took_ms)))]);
         }
@@ -56,7 +58,7 @@ pub(crate) fn lines(entry: &Entry) -> String {
         Entry::Flood(found) => flood(&mut text, found),
         Entry::Failure(found) => failure(&mut text, found),
         Entry::Recovered { processor, feed, partition, payload } => {
-            let place = format!("{feed}/{partition}");
+            let place = safe(&format!("{feed}/{partition}")).into_owned();
             add(
                 &mut text,
                 &[
@@ -73,7 +75,7 @@ pub(crate) fn lines(entry: &Entry) -> String {
         }
         Entry::Log { level, processor, feed, partition, line } => {
             let style = style_of(level);
-            let place = format!("  {processor} {feed}/{partition} ");
+            let place = safe(&format!("  {processor} {feed}/{partition} ")).into_owned();
             add(&mut text, &[(style, &format!("{level:>5}")), (FAINT, &place), (PLAIN, &safe(line))]);
         }
         Entry::Warning { level, message } => {
@@ -99,7 +101,7 @@ fn indented(text: &mut String, lines: &str, style: Style) {
 }
 
 fn building(text: &mut String, command: &str, files: &[String]) {
-    let names: Vec<&str> = files.iter().filter_map(|file| file.rsplit('/').next()).take(3).collect();
+    let names: Vec<_> = files.iter().filter_map(|file| file.rsplit('/').next()).take(3).map(safe).collect();
     let because = match names.as_slice() {
         [] => String::new(),
         names if names.len() < files.len() => {
@@ -161,7 +163,13 @@ fn batch(text: &mut String, batch: &Batch) {
     );
     add(
         text,
-        &[(NAME, processor), (PLAIN, " "), (PLAIN, &format!("{feed}/{partition}")), (BOLD, &what), (FAINT, &cost)],
+        &[
+            (NAME, processor),
+            (PLAIN, " "),
+            (PLAIN, &safe(&format!("{feed}/{partition}"))),
+            (BOLD, &what),
+            (FAINT, &cost),
+        ],
     );
     for payload in payloads.iter().take(EVENTS_SHOWN) {
         add(text, &[(FAINT, "    "), (FAINT, &value(payload, EVENT_CHARS_MAX))]);
@@ -205,7 +213,7 @@ fn flood(text: &mut String, flood: &Flood) {
 }
 
 fn failure(text: &mut String, failure: &Failure) {
-    let place = format!(" {}/{}", failure.feed, failure.partition);
+    let place = safe(&format!(" {}/{}", failure.feed, failure.partition)).into_owned();
     let after = failure.from.as_ref().map_or_else(|| "the beginning".to_owned(), |from| format!("cursor `{from}`"));
     let what = match failure.event {
         Some(event) => format!("  stopped at event {event} after {after}"),
@@ -222,10 +230,10 @@ fn failure(text: &mut String, failure: &Failure) {
         indented(text, &guest_frames(backtrace), PLAIN);
     }
     if let Some(alone) = &failure.alone {
-        add(text, &[(FAINT, "  alone  "), (PLAIN, alone)]);
+        add(text, &[(FAINT, "  alone  "), (PLAIN, &safe(alone))]);
     }
     if let Some(hint) = &failure.hint {
-        add(text, &[(FAINT, "  hint: "), (PLAIN, hint)]);
+        add(text, &[(FAINT, "  hint: "), (PLAIN, &safe(hint))]);
     }
     if failure.event.is_some() {
         add(text, &[(FAINT, "  It waits for other code, and tries again with it.")]);

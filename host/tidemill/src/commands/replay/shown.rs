@@ -130,7 +130,7 @@ impl Shown {
             self.batches,
             batch.len(),
             safe(&batch.key().to_string()),
-            batch.from()
+            safe(&batch.from().to_string())
         )?;
         for (index, event) in batch.range(0..EVENTS_MAX).enumerate() {
             writeln!(out, "  {DIM}{:>5}{DIM:#}  {}", self.place(index), short(&event.data().to_value()))?;

@@ -1,11 +1,12 @@
 //! The report that CI reads, as JUnit has it.
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::report::Tested;
+use crate::output::write_whole;
 
 /// Gathers cases, a suite for each directory.
 pub(super) struct Junit(Vec<TestSuite>);
@@ -50,6 +51,6 @@ impl Junit {
         report.set_time(elapsed);
         report.add_test_suites(self.0);
         let text = report.to_string().context("the report cannot be written as XML")?;
-        fs::write(path, text).with_context(|| format!("the report {} cannot be written", path.display()))
+        write_whole(path, text.as_bytes()).with_context(|| format!("the report {} cannot be written", path.display()))
     }
 }

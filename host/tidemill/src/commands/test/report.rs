@@ -12,7 +12,7 @@ use crate::{
     cases::{Case, CaseOutcome, Difference, updated},
     cli::TestArgs,
     exit::Exit,
-    output::safe,
+    output::{safe, write_whole},
 };
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -89,7 +89,7 @@ impl Report {
         } else if !passed {
             writeln!(out, "{BAD}FAILED{BAD:#} {BOLD}{}{BOLD:#}  {}", tested.case.name, tested.case.path.display())?;
             for difference in &tested.differences {
-                writeln!(out, "  {}", difference.title())?;
+                writeln!(out, "  {}", safe(&difference.title()))?;
                 for (tag, line) in difference.lines() {
                     let style = match tag {
                         ChangeTag::Delete => BAD,
@@ -133,5 +133,5 @@ fn update(tested: &Tested<'_>) -> anyhow::Result<()> {
     let path = &tested.case.path;
     let text = fs::read_to_string(path).with_context(|| format!("the case {} cannot be read", path.display()))?;
     let text = updated(tested.case, &text, &tested.outcome).with_context(|| format!("the case {}", path.display()))?;
-    fs::write(path, text).with_context(|| format!("the case {} cannot be written", path.display()))
+    write_whole(path, text.as_bytes()).with_context(|| format!("the case {} cannot be written", path.display()))
 }

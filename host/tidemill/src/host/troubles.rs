@@ -2,8 +2,9 @@
 //! `status` finds them. Nothing depends on the file: it is never synced, and removed at the end.
 
 use std::{
-    collections::BTreeMap,
-    fs, io,
+    collections::{BTreeMap, HashMap},
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -17,12 +18,16 @@ use tokio::{
 };
 
 use super::{listing::FeedListing, runner::RunnerState};
+use crate::output::shorten;
 
 /// How often it is looked whether something changed. The file is written at most as often.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Troubles that are kept. More say the same.
 const TROUBLES_MAX: usize = 1_000;
-/// The longest file that is read.
+/// The longest cause and the longest hint, in characters: the log has them whole.
+const CAUSE_CHARS_MAX: usize = 2_000;
+const HINT_CHARS_MAX: usize = 500;
+/// The longest file that is read: room for as many troubles as there may be.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why something waits.
@@ -93,8 +98,8 @@ fn write(data: &Path, troubles: &[Trouble]) -> io::Result<()> {
         forget(data);
         return Ok(());
     }
-    let new = tempfile::NamedTempFile::new_in(data)?;
-    serde_json::to_writer(&new, troubles)?;
+    let mut new = tempfile::NamedTempFile::new_in(data)?;
+    new.write_all(&serde_json::to_vec(troubles)?)?;
     new.persist(file(data))?;
     Ok(())
 }
@@ -119,13 +124,25 @@ impl Watched {
             }
         }
         found.truncate(TROUBLES_MAX);
-        for trouble in &mut found {
-            let same = |known: &&Trouble| Trouble { since: trouble.since.clone(), ..(*known).clone() } == *trouble;
-            if let Some(known) = known.iter().find(same) {
-                trouble.since.clone_from(&known.since);
-            }
-        }
+        since_then(&mut found, known);
         found
+    }
+}
+
+/// Who said the same before says it since then. A thousand may have to, twice a second, beside the batches.
+fn since_then(found: &mut [Trouble], known: &[Trouble]) {
+    let known: HashMap<_, _> = known.iter().map(|known| (known.said(), &known.since)).collect();
+    for trouble in found {
+        let since = known.get(&trouble.said()).copied().cloned();
+        trouble.since = since.unwrap_or_else(|| std::mem::take(&mut trouble.since));
+    }
+}
+
+impl Trouble {
+    /// All but since when.
+    fn said(&self) -> (Option<&str>, &str, Option<&str>, &str, &str, Option<&str>) {
+        let Self { processor, feed, partition, kind, cause, hint, since: _ } = self;
+        (processor.as_deref(), feed, partition.as_deref(), kind, cause, hint.as_deref())
     }
 }
 
@@ -135,8 +152,50 @@ fn trouble(processor: Option<&str>, feed: &str, partition: Option<&str>, failure
         feed: feed.to_owned(),
         partition: partition.map(str::to_owned),
         kind: failure.kind.as_str().to_owned(),
-        cause: failure.cause.clone(),
-        hint: failure.hint.clone(),
+        cause: shorten(&failure.cause, CAUSE_CHARS_MAX).into_owned(),
+        hint: failure.hint.as_deref().map(|hint| shorten(hint, HINT_CHARS_MAX).into_owned()),
         since: now.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_pipeline::{FailureKind, Stage};
+
+    use super::*;
+
+    fn about(partition: usize, cause: &str, now: &str) -> Trouble {
+        let failure = Failure::new(FailureKind::Unavailable, Stage::Fetch, cause).hint(cause);
+        trouble(Some("totals"), "orders", Some(&partition.to_string()), &failure, now)
+    }
+
+    #[test]
+    fn as_many_and_as_long_as_there_may_be_are_read_back() {
+        let data = tempfile::tempdir().unwrap();
+        for cause in ["\u{1}", "\u{1f980}"] {
+            let cause = cause.repeat(64 * 1024);
+            let all: Vec<_> = (0..TROUBLES_MAX).map(|number| about(number, &cause, "now")).collect();
+            write(data.path(), &all).unwrap();
+            assert_eq!(read(data.path()), all);
+        }
+        write(data.path(), &[]).unwrap();
+        assert!(read(data.path()).is_empty() && fs::read_dir(data.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn half_a_file_or_another_one_says_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        for text in ["", "[{\"feed\":", "{}", "[1]", "\u{0}"] {
+            fs::write(file(data.path()), text).unwrap();
+            assert!(read(data.path()).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_says_the_same_says_it_since_then_and_who_says_something_else_since_now() {
+        let known = [about(0, "away", "then"), about(1, "away", "then")];
+        let mut found = [about(1, "away", "now"), about(0, "broken", "now"), about(2, "away", "now")];
+        since_then(&mut found, &known);
+        assert_eq!(found.map(|trouble| trouble.since), ["then", "now", "now"]);
     }
 }

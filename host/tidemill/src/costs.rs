@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tidemill_pipeline::{EventRef, Rehearsed, ValueRef};
 
+use crate::output::shorten;
+
 /// Kinds that are told apart; the events of others are counted together.
 const KINDS_MAX: usize = 200;
+/// The longest name of a kind, in characters: what a pointer points to may be a whole payload.
+const KIND_CHARS_MAX: usize = 100;
 /// What those are called.
 const OTHERS: &str = "(others)";
 /// What an event is called whose kind is not known.
@@ -86,15 +90,16 @@ impl Costs {
 #[must_use]
 pub fn kind_of(event: EventRef<'_>, pointer: Option<&str>) -> String {
     let Some(pointer) = pointer else {
-        return event.metadata().and_then(|metadata| metadata.kind.as_deref()).unwrap_or(NONE).to_owned();
+        let kind = event.metadata().and_then(|metadata| metadata.kind.as_deref());
+        return shorten(kind.unwrap_or(NONE), KIND_CHARS_MAX).into_owned();
     };
     let payload: Option<serde_json::Value> = match event.data() {
         ValueRef::Text(text) => serde_json::from_str(text).ok(),
         ValueRef::Bytes(_) => None,
     };
     match payload.as_ref().and_then(|payload| payload.pointer(pointer)) {
-        Some(serde_json::Value::String(kind)) => kind.clone(),
-        Some(other) => other.to_string(),
+        Some(serde_json::Value::String(kind)) => shorten(kind, KIND_CHARS_MAX).into_owned(),
+        Some(other) => shorten(&other.to_string(), KIND_CHARS_MAX).into_owned(),
         None => NONE.to_owned(),
     }
 }
@@ -203,6 +208,7 @@ pub const HEADINGS: [&str; 9] =
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tidemill_pipeline::{Cursor, Event, ReadFrom, Span};
 
     use super::*;
 
@@ -221,6 +227,29 @@ mod tests {
             }
             prop_assert_eq!(spread.max(), numbers[numbers.len() - 1]);
         }
+    }
+
+    #[test]
+    fn a_kind_is_what_the_pointer_points_to_and_never_long() {
+        let long = "x".repeat(10_000);
+        let text = format!(r#"{{"type":"paid","a/b":{{"~":7}},"":[null],"long":"{long}"}}"#);
+        let deep = "[".repeat(100_000);
+        let kind = |text: &str, pointer| {
+            let event = Event::text(0..u32::try_from(text.len()).unwrap());
+            let to = Cursor::new("1").unwrap();
+            let span = Span::new(ReadFrom::First, to, text.to_owned().into(), vec![event]);
+            kind_of(span.events().next().unwrap(), Some(pointer))
+        };
+        for (pointer, expected) in
+            [("/type", "paid"), ("/a~1b/~0", "7"), ("/", "[null]"), ("//0", "null"), ("/none", NONE), ("/type/0", NONE)]
+        {
+            assert_eq!(kind(&text, pointer), expected, "{pointer}");
+        }
+        for pointer in ["", "/long"] {
+            assert_eq!(kind(&text, pointer).chars().count(), KIND_CHARS_MAX);
+        }
+        assert_eq!(kind(&deep, ""), NONE);
+        assert_eq!(kind("not JSON", "/type"), NONE);
     }
 
     #[test]

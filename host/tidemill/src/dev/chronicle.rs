@@ -96,7 +96,10 @@ impl Chronicle {
                 entries.push(Entry::Started { processor: processor.to_string(), component: component.short() });
             }
             News::Reloaded(reload) => self.reloaded(*reload, &mut entries),
-            News::Committed(committed, at) => self.committed(&committed, at, &mut entries),
+            News::Committed(committed, at) => {
+                self.lookout.taken(&committed);
+                self.committed(&committed, at, &mut entries);
+            }
             News::Failed(failed) => self.failed(&failed, &mut entries),
             News::Said(said) => self.said(said, &mut entries),
             News::Idle => entries.push(Entry::Idle),

@@ -62,6 +62,12 @@ pub(crate) async fn fetch(
         }
         return file::fetch(feed, path, bounds, ask, spans).await;
     };
+    if !recording.partitions().contains(partition) {
+        let cause = format!("the recording {} has no partition {partition}", path.display());
+        return Err(
+            Failure::broken(Stage::Fetch, cause).hint("start again: the partitions of a file are found at the start")
+        );
+    }
     let mut from = ask.from;
     let mut at = file::start(feed, path, &mut file, &from).await?.max(header);
     if from == ReadFrom::Last {

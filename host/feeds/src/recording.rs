@@ -10,7 +10,10 @@
 //! The first line names the feed. A `from` says where a partition's stretch begins. Events and checkpoints follow as in
 //! ZeroEventHub; a payload that is no JSON stands in `data-text` or `data-base64` instead of `data`.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
@@ -28,6 +31,13 @@ use crate::{
 const MARK: &[u8] = br#"{"recording":"tidemill""#;
 /// The version that is written, and the newest that is read.
 const VERSION: u32 = 1;
+/// The most bytes of payloads that may come before a checkpoint: what a page of a publisher may have, and what is read must fit
+/// in memory.
+const SPAN_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The most events before a checkpoint: each is remembered by its place.
+const SPAN_EVENTS_MAX: usize = 4_000_000;
+/// The longest identifier of a partition.
+const PARTITION_BYTES_MAX: usize = 64;
 
 /// Why a recording cannot be read: the end of a sentence that begins with the line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +48,12 @@ pub enum RecordingError {
     /// A later program wrote it.
     #[error("the recording has version {0}, and this program reads up to version {VERSION}")]
     Version(String),
+    /// Its first line names partitions that no feed has.
+    #[error("the recording's first line is damaged: {0}")]
+    Partitions(String),
+    /// A line of a partition that the first line does not name.
+    #[error("it belongs to a partition that the first line does not name")]
+    Unnamed,
     /// A line that is no event and no checkpoint.
     #[error("it is {0}")]
     Line(&'static str),
@@ -111,8 +127,8 @@ impl Recording {
             Some(_) => {}
         }
         let partitions = partitions.ok_or(RecordingError::Header("partitions"))?;
-        let partitions = partitions.into_iter().filter(|name| !name.is_empty()).map(PartitionId::new).collect();
-        Ok(Some(Self { feed: feed.ok_or(RecordingError::Header("feed"))?, partitions, open: BTreeMap::new() }))
+        let feed = feed.ok_or(RecordingError::Header("feed"))?;
+        Ok(Some(Self { feed, partitions: named(partitions)?, open: BTreeMap::new() }))
     }
 
     /// The feed that was recorded.
@@ -153,6 +169,9 @@ impl Recording {
         }
         let name = parts.partition.and_then(json::text).filter(|name| !name.is_empty());
         let partition = PartitionId::new(&*name.ok_or(RecordingError::Line("of no partition"))?);
+        if !self.partitions.contains(&partition) {
+            return Err(RecordingError::Unnamed);
+        }
         let stretch = self.open.entry(partition.clone()).or_insert_with(|| Stretch {
             from: ReadFrom::First,
             body: BytesMut::new(),
@@ -174,9 +193,37 @@ impl Recording {
             return Ok(Some(RecordedSpan { key, from, to, body, events }));
         }
         let event = parts.event(&mut stretch.body)?;
+        if stretch.body.len() > SPAN_BYTES_MAX || stretch.events.len() >= SPAN_EVENTS_MAX {
+            return Err(RecordingError::Line("too far from the next checkpoint of its partition"));
+        }
         stretch.events.push(event);
         Ok(None)
     }
+
+    /// How many events came after the last checkpoint of their partition: they belong to no span.
+    #[must_use]
+    pub fn events_left(&self) -> usize {
+        self.open.values().map(|stretch| stretch.events.len()).sum()
+    }
+}
+
+/// Partitions as a feed may have them: at least one, none twice, with names that can be typed.
+fn named(names: Vec<String>) -> Result<Vec<PartitionId>, RecordingError> {
+    let wrong = |why: String| Err(RecordingError::Partitions(why));
+    let mut known = BTreeSet::new();
+    for name in &names {
+        let printable = name.bytes().all(|byte| byte.is_ascii_graphic());
+        if name.is_empty() || name.len() > PARTITION_BYTES_MAX || !printable {
+            return wrong(format!("a partition's name is not 1 to {PARTITION_BYTES_MAX} printable characters"));
+        }
+        if !known.insert(name) {
+            return wrong(format!("it names partition {name} twice"));
+        }
+    }
+    if names.is_empty() {
+        return wrong("it names no partition".to_owned());
+    }
+    Ok(names.into_iter().map(PartitionId::new).collect())
 }
 
 /// The members of a line that have a meaning.
@@ -368,8 +415,8 @@ mod tests {
             spans in prop::collection::vec(prop::collection::vec((payload(), headers()), 0..4), 1..4),
         ) {
             let feed = FeedName::new("orders");
-            let mut text = recording_header(&feed, &[name("a b")]);
-            record_start(&mut text, &name("a b"), &ReadFrom::After(Cursor::new("c0").unwrap()));
+            let mut text = recording_header(&feed, &[name("a_b")]);
+            record_start(&mut text, &name("a_b"), &ReadFrom::After(Cursor::new("c0").unwrap()));
             let mut given = Vec::new();
             for (number, events) in spans.iter().enumerate() {
                 let mut body = Vec::new();
@@ -383,13 +430,13 @@ mod tests {
                 let events = events.collect();
                 let cursor = |number: usize| Cursor::new(&format!("c{number}")).unwrap();
                 let span = Span::new(ReadFrom::After(cursor(number)), cursor(number + 1), body.into(), events);
-                record_span(&mut text, &name("a b"), &span);
+                record_span(&mut text, &name("a_b"), &span);
                 given.push(span);
             }
             let found = read(&text);
             prop_assert_eq!(found.len(), given.len());
             for ((key, found), given) in found.iter().zip(&given) {
-                prop_assert_eq!(key.to_string(), "feed `orders`, partition a b");
+                prop_assert_eq!(key.to_string(), "feed `orders`, partition a_b");
                 prop_assert_eq!((found.from(), found.to()), (given.from(), given.to()));
                 let seen = |span: &Span| -> Vec<_> {
                     let seen = |event: EventRef<'_>| {
@@ -405,12 +452,21 @@ mod tests {
     #[test]
     fn a_file_of_events_is_no_recording_and_a_damaged_recording_says_so() {
         assert!(Recording::begin(br#"{"user":"ada"}"#).unwrap().is_none());
+        let with = |partitions: &str| {
+            format!(r#"{{"recording":"tidemill","version":1,"feed":"x","partitions":{partitions}}}"#).into_bytes()
+        };
+        let nameless = RecordingError::Partitions("a partition's name is not 1 to 64 printable characters".to_owned());
         for (line, error) in [
             (&br#"{"recording":"tidemill","feed":"x","partitions":[]}"#[..], RecordingError::Header("version")),
             (br#"{"recording":"tidemill","version":1,"partitions":[]}"#, RecordingError::Header("feed")),
             (br#"{"recording":"tidemill","version":1,"feed":"x"}"#, RecordingError::Header("partitions")),
             (br#"{"recording":"tidemill","version":1"#, RecordingError::Header("JSON object")),
             (br#"{"recording":"tidemill","version":2}"#, RecordingError::Version("2".to_owned())),
+            (&with(r"[]"), RecordingError::Partitions("it names no partition".to_owned())),
+            (&with(r#"["0","1","0"]"#), RecordingError::Partitions("it names partition 0 twice".to_owned())),
+            (&with(r#"["a b"]"#), nameless.clone()),
+            (&with(r#"["\u001b[2J"]"#), nameless.clone()),
+            (&with(r#"[""]"#), nameless),
         ] {
             assert_eq!(Recording::begin(line).unwrap_err(), error);
         }
@@ -426,6 +482,7 @@ mod tests {
             (br#"{"partition":"0"}"#, RecordingError::Line("neither an event nor a checkpoint")),
             (br#"{"partition":"0","cursor":""}"#, RecordingError::Cursor(CursorError::Empty)),
             (br#"{"partition":"0","data-base64":"="}"#, RecordingError::Line("not base64 in `data-base64`")),
+            (br#"{"partition":"1","data":1}"#, RecordingError::Unnamed),
         ] {
             assert_eq!(recording.line(line).unwrap_err(), error);
         }

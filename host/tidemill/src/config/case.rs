@@ -226,6 +226,9 @@ fn events(file: &mut Section<'_>, reading: Reading<'_>) -> CaseEvents {
     }
 }
 
+/// The most bytes that one `[[event]]` may come to: they are all in memory.
+const REPEATED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// One `[[event]]`, as often as it is to be repeated.
 fn event(mut section: Section<'_>, reading: Reading<'_>) -> Vec<(Value, Metadata)> {
     let text = section.optional("data", &Text, "The payload as text.");
@@ -259,6 +262,12 @@ fn event(mut section: Section<'_>, reading: Reading<'_>) -> Vec<(Value, Metadata
             "give `data = \"…\"` or `data-base64 = \"…\"`",
         );
     }
+    let bytes_each = text.as_ref().map_or(0, String::len).max(bytes.as_ref().map_or(0, Vec::len)) as u64;
+    let large = repeat.unwrap_or(1).saturating_mul(bytes_each) > REPEATED_BYTES_MAX;
+    if large {
+        let message = "the event and its repetitions have more than 256 MiB";
+        section.problem(section.place_of("repeat"), message, "repeat it less often, or make it smaller");
+    }
     section.finish();
     let metadata = Metadata { headers, id, kind, key, occurred_at_us };
     let one = |number: u64| match (&text, &bytes) {
@@ -266,7 +275,7 @@ fn event(mut section: Section<'_>, reading: Reading<'_>) -> Vec<(Value, Metadata
         (Some(text), _) => Value::Text(text.clone()),
         (None, bytes) => Value::Bytes(bytes.clone().unwrap_or_default()),
     };
-    (0..repeat.unwrap_or(1)).map(|number| (one(number), metadata.clone())).collect()
+    (0..repeat.unwrap_or(1)).filter(|_| !large).map(|number| (one(number), metadata.clone())).collect()
 }
 
 fn headers(value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Vec<(Box<str>, Box<str>)> {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpid};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::unix::pipe::Receiver,
@@ -19,6 +19,11 @@ use tokio::{
 const LINE_BYTES_MAX: u64 = 8 * 1024;
 /// How long what a command left running may keep its output open.
 const AFTERMATH: Duration = Duration::from_millis(200);
+
+/// How long a command that is told to end may take to.
+const GRACE: Duration = Duration::from_millis(500);
+/// How often it is looked whether it has.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How a command ended.
 #[derive(Clone, Debug)]
@@ -36,12 +41,29 @@ struct Group(Option<Pid>);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(group) = self.0
-            && let Err(error) = kill_process_group(group, Signal::TERM)
-        {
+        let Some(group) = self.0 else { return };
+        if let Err(error) = kill_process_group(group, Signal::TERM) {
             tracing::debug!(%error, "the build command had ended already");
+            return;
+        }
+        let deadline = Instant::now() + GRACE;
+        while is_there(group) {
+            if Instant::now() >= deadline {
+                // It has other plans. Nobody sees it in a terminal, and the next build would meet it.
+                if let Err(error) = kill_process_group(group, Signal::KILL) {
+                    tracing::debug!(%error, "the build command has ended at last");
+                }
+                return;
+            }
+            std::thread::sleep(LOOK_INTERVAL);
         }
     }
+}
+
+/// Whether anything of a group runs. A shell that has ended is there until somebody asks for its end.
+fn is_there(group: Pid) -> bool {
+    let ended = waitpid(Some(group), WaitOptions::NOHANG).is_ok_and(|ended| ended.is_some());
+    ended || test_kill_process_group(group).is_ok()
 }
 
 /// Runs a command to its end in a directory. If the future is dropped, the command is told to end.
@@ -136,10 +158,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_is_not_wanted_any_more_ends_with_all_that_it_started() {
+        ends_when_dropped("sh -c 'echo $$; sleep 60; touch late'").await;
+    }
+
+    #[tokio::test]
+    async fn a_command_that_does_not_want_to_end_ends_all_the_same() {
+        ends_when_dropped("sh -c 'trap : TERM; echo $$; while true; do sleep 60; done'").await;
+    }
+
+    async fn ends_when_dropped(command: &str) {
         let directory = tempfile::tempdir().unwrap();
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let mut sender = Some(sender);
-        let command = "sh -c 'echo $$; sleep 60; touch late'";
         let build = run(command, directory.path(), false, async |line| {
             drop(sender.take().map(|sender| sender.send(line)));
         });

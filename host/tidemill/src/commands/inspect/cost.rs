@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::Context as _;
 use serde::Serialize;
-use tidemill_pipeline::{FeedName, PartitionId, PartitionKey, ProcessorName, Rehearsal, RehearsedState, RejectPolicy};
+use tidemill_pipeline::{
+    FeedName, PartitionId, PartitionKey, ProcessorName, Refusal, Rehearsal, RehearsalEnd, RehearsedState, RejectPolicy,
+};
 
 use crate::{
     cases::{CaseDefaults, FileEvents, Workbench},
@@ -12,7 +14,7 @@ use crate::{
     config::{Config, Limits},
     costs::{Costs, EventCost, HEADINGS, KindRow, kind_of},
     exit::{Exit, Misuse},
-    output::{Table, complain, print, print_json},
+    output::{Table, complain, print, print_json, safe},
 };
 
 /// What it comes to, in JSON.
@@ -105,8 +107,24 @@ pub(super) fn execute(args: &InspectArgs, events: &Path, config: &Path) -> anyho
         print(&format!("{table}\n\n{}", granted.words()))?;
     }
     let Some(end) = stopped else { return Ok(Exit::Done) };
-    complain(&format!("error: the component asked to stop, and the events after that were not run: {end:?}"));
+    complain(&safe(&format!("error: {}\n  hint: the events after that one were not run", why(&end))));
     Ok(Exit::Failed)
+}
+
+/// Why it went no further, as a sentence.
+fn why(end: &RehearsalEnd) -> String {
+    match end {
+        RehearsalEnd::Rejected => "an event was rejected".to_owned(),
+        RehearsalEnd::Refused(Refusal::Retry { reason, .. }) => {
+            format!("the component asks to be called again: {reason}")
+        }
+        RehearsalEnd::Refused(Refusal::Halt { reason }) => format!("the component asks for a person: {reason}"),
+        RehearsalEnd::Refused(Refusal::Overtime { limit }) => {
+            format!("a call took longer than its {limit:?} (limits.call-time)")
+        }
+        RehearsalEnd::Refused(Refusal::Host(failure)) => failure.cause.clone(),
+        RehearsalEnd::Refused(Refusal::Rejected(rejection)) => rejection.reason.clone(),
+    }
 }
 
 fn settings(args: &InspectArgs, config: &Path) -> anyhow::Result<CaseDefaults> {

@@ -151,6 +151,17 @@ pub(crate) fn sections(file: &[u8]) -> Result<Sections, LoadError> {
             _ => {}
         }
     }
+    let another = sections.exports.iter().find_map(|name| name.strip_prefix(HANDLER)?.strip_prefix('@'));
+    if kind == Kind::CoreModule
+        && !sections.metadata
+        && !handles(&sections)
+        && let Some(version) = another
+    {
+        return Err(LoadError::Invalid(format!(
+            "it is a core module made for version {version} of the contract, and this version of Tidemill speaks 0.1: build \
+             it against its `wit` directory"
+        )));
+    }
     if kind == Kind::CoreModule && !sections.metadata && !handles(&sections) {
         return Err(LoadError::Invalid(
             "it is a core module without the contract's metadata: build it with bindings generated from Tidemill's `wit` \
@@ -211,7 +222,13 @@ pub(crate) fn misfits(sections: &Sections) -> Vec<Misfit> {
 
 /// Whether it exports what every processor does.
 fn handles(sections: &Sections) -> bool {
-    sections.exports.iter().any(|name| is(name, HANDLER, "0.1."))
+    handler_version(sections).is_some()
+}
+
+/// For which version of the contract it exports that: one that is spoken, with any patch.
+pub(crate) fn handler_version(sections: &Sections) -> Option<&str> {
+    let found = sections.exports.iter().find(|name| is(name, HANDLER, "0.1."))?;
+    found.split_once('@').map(|(_, version)| version)
 }
 
 /// Whether a name is that interface, in one of the versions that begin so.

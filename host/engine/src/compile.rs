@@ -18,7 +18,7 @@ use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
 use crate::{
-    check::{self, Kind},
+    check::{self, Kind, Sections},
     engine, go,
     load::LoadError,
 };
@@ -184,7 +184,8 @@ fn compile(file: &[u8]) -> Result<Vec<u8>, LoadError> {
     let component = match sections.kind {
         Kind::Component => file,
         Kind::CoreModule => {
-            let module = if sections.metadata { Cow::Borrowed(file) } else { Cow::Owned(with_contract(file)?) };
+            let module =
+                if sections.metadata { Cow::Borrowed(file) } else { Cow::Owned(with_contract(file, &sections)?) };
             made = componentize(&module)?;
             let misfits = check::misfits(&check::sections(&made)?);
             if !misfits.is_empty() {
@@ -200,12 +201,16 @@ fn compile(file: &[u8]) -> Result<Vec<u8>, LoadError> {
         .map_err(|error| LoadError::Invalid(format!("it does not compile: {error:#}")))
 }
 
-/// What `wasm-tools component embed` does, for a module whose names say that it is made for the contract.
-fn with_contract(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+/// What `wasm-tools component embed` does, for a module whose names say that it is made for the contract: with the patch that they
+/// name, as a module of another patch is as good.
+fn with_contract(module: &[u8], sections: &Sections) -> Result<Vec<u8>, LoadError> {
     let mut module = module.to_owned();
+    let number = |version: &&str| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let version = check::handler_version(sections).filter(number).unwrap_or("0.1.0");
+    let contract = CONTRACT.replacen("processor@0.1.0;", &format!("processor@{version};"), 1);
     let mut embed = || {
         let mut resolve = Resolve::default();
-        let package = resolve.push_str("processor.wit", CONTRACT)?;
+        let package = resolve.push_str("processor.wit", &contract)?;
         let world = resolve.select_world(&[package], Some("processor"))?;
         wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
     };

@@ -114,3 +114,38 @@ fn the_clocks_begin_at_1970_and_a_sleep_is_over_at_once() {
 fn the_same_call_sees_the_same_time_and_the_same_random_bytes() {
     assert_eq!(seen(), seen());
 }
+
+#[test]
+fn lists_of_output_that_lie_outside_of_memory_are_a_trap_and_nothing_else() {
+    // An entry with a length that reaches over the end of all memory, and one that begins behind it.
+    let more = r#"(data (i32.const 3000) "\00\08\00\00\ff\ff\ff\ff" "\f0\ff\ff\ff\20\00\00\00")"#;
+    for (list, count, written) in [
+        ("i32.const 3000", "i32.const 1", "i32.const 3100"),
+        ("i32.const 3008", "i32.const 1", "i32.const 3100"),
+        ("i32.const -16", "i32.const 1", "i32.const 3100"),
+        ("i32.const -4", "i32.const 1", "i32.const 3100"),
+        ("i32.const 3016", "i32.const -1", "i32.const 3100"),
+        ("i32.const 3016", "i32.const 1", "i32.const -2"),
+    ] {
+        let body = format!("(drop (call $fd-write (i32.const 2) ({list}) ({count}) ({written}))) (i32.const 32768)");
+        let rejection = Host::new(&go(&body, more)).rejection(&["e"]);
+        assert!(
+            matches!(rejection.cause, RejectionCause::Trap | RejectionCause::Fuel | RejectionCause::Limit),
+            "{list} {count} {written}: {rejection:?}"
+        );
+    }
+}
+
+#[test]
+fn output_without_end_and_without_lines_is_cut_and_its_last_words_are_short() {
+    let more = r#"(data (i32.const 3000) "\00\10\00\00\00\80\00\00")"#;
+    let body = "
+        (block $end (loop $next
+          (br_if $end (i32.ge_u (local.get $i) (i32.const 200)))
+          (drop (call $fd-write (i32.const 2) (i32.const 3000) (i32.const 1) (i32.const 3100)))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br $next)))
+        (unreachable)";
+    let rejection = Host::new(&go(&format!("(local $i i32) {body}"), more)).rejection(&["e"]);
+    assert!(rejection.reason.len() < 2 * 1024, "{} bytes", rejection.reason.len());
+}

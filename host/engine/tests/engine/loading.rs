@@ -6,7 +6,7 @@ use tidemill_engine::{Compiler, CompilerCommand, Description, Engine, EngineSett
 use tidemill_pipeline::Digest;
 
 use crate::{
-    guest::{OK, component, core, core_with, keeper},
+    guest::{OK, component, core, core_with, go, keeper},
     host::{Hashes, Host, call, events, load_error, processor_settings, settings},
 };
 
@@ -200,4 +200,48 @@ fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
             bytes[at..at + from.len()].copy_from_slice(to);
         }
     }
+}
+
+#[test]
+fn a_core_module_that_has_the_contracts_names_and_not_its_types_is_refused_in_words() {
+    let handler = "tidemill:processor/handler@0.1.0#process";
+    let empty = r#"(func (export "tidemill:processor/handler@0.1.0#process") (param i32 i32 i32 i32 i32 i32) (result i32) unreachable)"#;
+    let paused = r#"(import "wasi_snapshot_preview1" "clock_time_get" (func (param i64)))"#;
+    let of_go = r#"(@custom "go:buildid" "guest")"#;
+    for module in [
+        format!(r#"(module (func (export "{handler}") (result i64) (i64.const 0)))"#),
+        format!(r#"(module (memory (export "{handler}") 1))"#),
+        format!(r#"(module (func (export "{handler}ed")))"#),
+        // No memory, no allocator.
+        format!("(module {empty})"),
+        format!("(module {})", empty.replace("0.1.0", "0.1.7")),
+        format!("(module {})", empty.replace("0.1.0", "0.1.x")),
+        format!("(module {})", empty.replace("0.1.0", "0.1.0; world w {} interface i")),
+        format!(
+            r#"(module (import "tidemill:processor/state@0.1.0" "get" (func (param f32))) (memory (export "memory") 1) {empty})"#
+        ),
+        format!(
+            r#"(module (import "tidemill:processor/state@0.1.0" "drop-all" (func)) (memory (export "memory") 1) {empty})"#
+        ),
+        format!(r#"(module {paused} (memory (export "memory") 1) {empty} {of_go})"#),
+        format!(
+            r#"(module (import "wasi_snapshot_preview1" "fd_teleport" (func)) (memory (export "memory") 1) {empty} {of_go})"#
+        ),
+        format!(r#"(module {paused} {empty} {of_go})"#),
+    ] {
+        let file = wat::parse_str(&module).unwrap();
+        let error = load_error(&file, &Limits::default());
+        assert!(matches!(error, LoadError::Invalid(_) | LoadError::Unfit(_)), "{module}: {error:?}");
+        assert!(!error.to_string().contains("panicked"), "{module}: {error}");
+    }
+    let next = wat::parse_str(format!("(module {})", empty.replace("0.1.0", "0.2.0"))).unwrap();
+    let error = load_error(&next, &Limits::default()).to_string();
+    assert!(error.contains("version 0.2.0 of the contract") && error.contains("speaks 0.1"), "{error}");
+}
+
+#[test]
+fn a_module_of_go_for_another_patch_of_the_contract_runs() {
+    let mut file = go("(i32.const 32768)", "");
+    replace(&mut file, b"@0.1.0", b"@0.1.7");
+    Host::new(&file).apply(&["e"]);
 }

@@ -59,7 +59,14 @@ pub enum RecordingError {
     Line(&'static str),
     /// A cursor that is none.
     #[error("its cursor is none: {0}")]
-    Cursor(#[from] CursorError),
+    Cursor(CursorError),
+}
+
+// Its sentence says the reason already, so it is not the source that a chain of errors would say again.
+impl From<CursorError> for RecordingError {
+    fn from(error: CursorError) -> Self {
+        Self::Cursor(error)
+    }
 }
 
 /// A recording while it is read, line by line.

@@ -177,7 +177,7 @@ async fn run(
             () = signals.next() => break Ok(Exit::Done),
             // Nobody reads any more what is shown.
             _ = &mut *view => break Ok(Exit::Done),
-            () = done(&mut job) => {}
+            () = done(&mut job) => workshop.ended(),
             edit = edits.next() => {
                 if edit.files.contains(&configuration) && news.send(News::Configured(path.to_owned())).await.is_err() {
                     break Ok(Exit::Done);

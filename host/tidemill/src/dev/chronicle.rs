@@ -107,6 +107,13 @@ impl Chronicle {
                 level: "warn".to_owned(),
                 message: format!("{} changed; start `tidemill dev` again to use it", file.display()),
             }),
+            News::Looping(file) => entries.push(Entry::Warning {
+                level: "warn".to_owned(),
+                message: format!(
+                    "the build writes {} each time, which does not start another one; say with `sources` what it is built of",
+                    file.display()
+                ),
+            }),
             News::Tick => (self.batches, self.lines) = (0, 0),
         }
         entries

@@ -126,6 +126,10 @@ impl Lookout {
                 continue;
             }
             if path.is_dir() {
+                if path.is_symlink() {
+                    // As at the beginning: it may lead into itself, or to what is left out.
+                    continue;
+                }
                 // It is new, or was moved here, with what is in it.
                 let under = Sources::new(std::slice::from_ref(&path), []);
                 under.directories().iter().for_each(|directory| add(&mut self.watcher, directory));
@@ -173,5 +177,9 @@ mod tests {
         // The new directory is watched too.
         std::fs::write(root.join("src/new.c"), "3").unwrap();
         assert_eq!(edits.next().await.files, [root.join("src/new.c")]);
+        // A link to a directory is no way into it.
+        std::os::unix::fs::symlink("..", root.join("src/loop")).unwrap();
+        std::fs::write(root.join("same.c"), "4").unwrap();
+        assert_eq!(edits.next().await.files, [root.join("same.c")]);
     }
 }

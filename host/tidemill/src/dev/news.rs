@@ -18,6 +18,8 @@ pub(crate) enum News {
     Built(Ended),
     /// It could not be started.
     Unbuilt(String),
+    /// A build writes one of its own sources each time: that starts no other one.
+    Looping(PathBuf),
     /// A processor began, with this component.
     Started(ProcessorName, Digest),
     /// A component's file was looked at.

@@ -19,6 +19,12 @@ use super::{
 };
 use crate::host::Reloader;
 
+/// Builds in a row that may be started by what the one before wrote. Somebody may save a file while it is built, and some builds
+/// settle.
+const OWN_MAX: u32 = 3;
+/// How far the time of a file may be from the time of a build within which it was written.
+const SLACK: Duration = Duration::from_millis(20);
+
 /// What is to be built.
 pub(crate) struct Workshop {
     projects: Vec<Project>,
@@ -26,7 +32,31 @@ pub(crate) struct Workshop {
     colours: bool,
     news: mpsc::Sender<News>,
     /// The projects that wait, with what was edited in them.
-    waiting: BTreeMap<usize, Edit>,
+    waiting: BTreeMap<usize, Waiting>,
+    /// The last build of each project.
+    builds: BTreeMap<usize, Build>,
+}
+
+/// A project that waits.
+struct Waiting {
+    edit: Edit,
+    /// Whether all of it was written while the project was built: perhaps by the build.
+    own: bool,
+}
+
+/// When a project was built.
+struct Build {
+    began: Instant,
+    /// None while it runs.
+    ended: Option<Instant>,
+    /// How many in a row were started by what the one before wrote.
+    own: u32,
+}
+
+impl Build {
+    fn wrote(&self, edit: &Edit) -> bool {
+        edit.at + SLACK >= self.began && self.ended.is_none_or(|ended| edit.at <= ended + SLACK)
+    }
 }
 
 /// Work on one project, to be done beside everything else.
@@ -40,7 +70,7 @@ pub(crate) struct Work {
 
 impl Workshop {
     pub(crate) fn new(projects: Vec<Project>, directory: PathBuf, colours: bool, news: mpsc::Sender<News>) -> Self {
-        Self { projects, directory, colours, news, waiting: BTreeMap::new() }
+        Self { projects, directory, colours, news, waiting: BTreeMap::new(), builds: BTreeMap::new() }
     }
 
     /// Everything that has a build command, as at the beginning.
@@ -57,18 +87,43 @@ impl Workshop {
             if files.is_empty() {
                 continue;
             }
-            let known = self.waiting.entry(number).or_insert_with(|| Edit { files: Vec::new(), at: edit.at });
-            known.at = edit.at;
-            known.files.extend(files);
-            known.files.sort();
-            known.files.dedup();
+            let own = project.build.is_some() && self.builds.get(&number).is_some_and(|build| build.wrote(edit));
+            let nothing = || Waiting { edit: Edit { files: Vec::new(), at: edit.at }, own: true };
+            let known = self.waiting.entry(number).or_insert_with(nothing);
+            known.own &= own;
+            known.edit.at = edit.at;
+            known.edit.files.extend(files);
+            known.edit.files.sort();
+            known.edit.files.dedup();
         }
     }
 
-    /// The next work, if there is some.
+    /// The next work, if there is some. It is taken as [ended](Self::ended) before the next one is asked for.
     pub(crate) fn next(&mut self) -> Option<Work> {
-        let (number, edit) = self.waiting.pop_first()?;
-        self.projects.get(number).map(|project| self.work(project, Some(edit)))
+        while let Some((number, Waiting { edit, own })) = self.waiting.pop_first() {
+            let before = self.builds.get(&number).map_or(0, |build| build.own);
+            let own = if own { before + 1 } else { 0 };
+            if own > OWN_MAX {
+                if own == OWN_MAX + 1
+                    && let (Some(file), Some(build)) = (edit.files.first(), self.builds.get_mut(&number))
+                    // Where there is no room now it is said the next time.
+                    && self.news.try_send(News::Looping(file.clone())).is_ok()
+                {
+                    build.own = own;
+                }
+                continue;
+            }
+            self.builds.insert(number, Build { began: Instant::now(), ended: None, own });
+            return self.projects.get(number).map(|project| self.work(project, Some(edit)));
+        }
+        None
+    }
+
+    /// What was built is ready, or failed.
+    pub(crate) fn ended(&mut self) {
+        for build in self.builds.values_mut() {
+            build.ended.get_or_insert_with(Instant::now);
+        }
     }
 
     fn work(&self, project: &Project, edit: Option<Edit>) -> Work {
@@ -122,5 +177,46 @@ impl Work {
     async fn tell(&self, news: News) {
         // Whoever shows it has gone: the loop is about to end.
         drop(self.news.send(news).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::sources::Sources;
+
+    #[test]
+    fn a_build_that_writes_its_own_sources_does_not_go_on_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        let sources = vec![Sources::new(std::slice::from_ref(&root), [])];
+        let project = Project { build: Some("true".to_owned()), sources, processors: Vec::new() };
+        let (news, mut told) = mpsc::channel(8);
+        let mut workshop = Workshop::new(vec![project], root.clone(), false, news);
+        let edit = |name: &str, at: Instant| Edit { files: vec![root.join(name)], at };
+        // Noticed while the build runs, or after it.
+        let build = |workshop: &mut Workshop, early: bool| {
+            let began = workshop.next().is_some();
+            let generated = edit("generated.c", Instant::now());
+            if early {
+                workshop.note(&generated);
+            }
+            workshop.ended();
+            if !early {
+                workshop.note(&generated);
+            }
+            began
+        };
+        for early in [true, false] {
+            let later = Instant::now() + 10 * SLACK;
+            workshop.note(&edit("main.c", later));
+            let builds = (0..10).filter(|_| build(&mut workshop, early)).count();
+            assert_eq!(builds, 1 + OWN_MAX as usize);
+            assert!(matches!(told.try_recv(), Ok(News::Looping(file)) if file == root.join("generated.c")));
+            assert!(told.try_recv().is_err(), "it is said once");
+        }
+        // Somebody writes it: after the build.
+        workshop.note(&edit("generated.c", Instant::now() + 10 * SLACK));
+        assert!(workshop.next().is_some());
     }
 }

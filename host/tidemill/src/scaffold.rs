@@ -101,7 +101,8 @@ impl<'a> Project<'a> {
             // A build does not depend on what somebody calls the directory.
             "build.sh" => with_default_name(&text, self.name),
             "Makefile" => text.replace("$(notdir $(CURDIR))", self.name),
-            "go.mod" => text.replace("totals", self.name),
+            // Without a dot it would be a package of Go's library, if that has one of this name.
+            "go.mod" => text.replace("module totals", &format!("module example.com/{}", self.name)),
             path if path.ends_with(".c") => text.replace("totals.c", "main.c"),
             _ => text,
         })
@@ -134,3 +135,15 @@ const README: &str = include_str!("scaffold/project/README.txt");
 const EVENTS: &str = include_str!("scaffold/project/events.ndjson");
 const ADDS_UP: &str = include_str!("scaffold/project/adds-up.toml");
 const IS_NO_PAYMENT: &str = include_str!("scaffold/project/is-no-payment.toml");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_of_go_may_be_called_as_a_package_of_gos_library() {
+        let files = Project::new("fmt", Language::Go).unwrap().files().unwrap();
+        let module = files.iter().find(|file| file.path == "go.mod").unwrap();
+        assert!(module.text.starts_with("module example.com/fmt\n"), "{}", module.text);
+    }
+}

@@ -63,11 +63,12 @@ impl Report {
             junit.add(&tested);
         }
         let passed = tested.differences.is_empty();
+        let place = || safe(&tested.case.path.display().to_string()).into_owned();
         if let (Some(written), false) = (&mut self.update, passed) {
             update(&tested)?;
             *written += 1;
             let mut out = anstream::stdout().lock();
-            writeln!(out, "{GOOD}UPDATED{GOOD:#} {BOLD}{}{BOLD:#}  {}", tested.case.name, tested.case.path.display())?;
+            writeln!(out, "{GOOD}UPDATED{GOOD:#} {BOLD}{}{BOLD:#}  {}", safe(&tested.case.name), place())?;
             return Ok(());
         }
         *(if passed { &mut self.passed } else { &mut self.failed }) += 1;
@@ -87,7 +88,7 @@ impl Report {
             serde_json::to_writer(&mut out, &line)?;
             writeln!(out)?;
         } else if !passed {
-            writeln!(out, "{BAD}FAILED{BAD:#} {BOLD}{}{BOLD:#}  {}", tested.case.name, tested.case.path.display())?;
+            writeln!(out, "{BAD}FAILED{BAD:#} {BOLD}{}{BOLD:#}  {}", safe(&tested.case.name), place())?;
             for difference in &tested.differences {
                 writeln!(out, "  {}", safe(&difference.title()))?;
                 for (tag, line) in difference.lines() {

@@ -2,7 +2,10 @@
 
 mod tap;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal as _, Write},
+};
 
 use tracing_subscriber::{
     EnvFilter, Layer as _,
@@ -93,7 +96,10 @@ struct Line<'a>(&'a Progress);
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.beside(|| io::stderr().lock().write(bytes))
+        // It comes in one piece.
+        let record = record(bytes);
+        self.0.beside(|| io::stderr().lock().write_all(&record))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -101,9 +107,38 @@ impl Write for Line<'_> {
     }
 }
 
+/// A record of the log, of which only the first line begins at the margin: what a component or a publisher says in several lines
+/// must not look as if the host said it.
+fn record(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let (body, end) = bytes.strip_suffix(b"\n").map_or((bytes, &b""[..]), |body| (body, &b"\n"[..]));
+    if !body.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut record = Vec::with_capacity(bytes.len() + 64);
+    for byte in body {
+        match byte {
+            b'\n' => record.extend_from_slice(b"\n    "),
+            b'\r' => record.extend_from_slice(b"\\r"),
+            byte => record.push(*byte),
+        }
+    }
+    record.extend_from_slice(end);
+    Cow::Owned(record)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_host_begins_at_the_margin_of_its_log() {
+        let shown = |text: &str| String::from_utf8(record(text.as_bytes()).into_owned()).unwrap();
+        assert_eq!(shown("INFO guest: hello\n"), "INFO guest: hello\n");
+        assert_eq!(
+            shown("INFO guest: hi\r\n2026-01-02 ERROR the host: forged\rover it\n"),
+            "INFO guest: hi\\r\n    2026-01-02 ERROR the host: forged\\rover it\n"
+        );
+    }
 
     #[test]
     fn a_level_is_for_our_own_lines_and_libraries_only_warn() {

@@ -17,7 +17,7 @@ use e2e::guest_build;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How long what is printed may take to become what the README says: large components are compiled meanwhile.
-const DEADLINE: Duration = Duration::from_mins(5);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// The project that the tour makes.
 const PROJECT: &str = "payments";

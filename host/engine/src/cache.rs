@@ -80,10 +80,23 @@ impl Cache {
         tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.dir)
     }
 
+    /// Whether the code of a file is in the cache. It may turn out to be harmed.
+    pub(crate) fn has(&self, digest: Digest) -> bool {
+        self.path(&self.name(digest)).exists()
+    }
+
+    fn name(&self, digest: Digest) -> String {
+        format!("{digest}-{}.{EXTENSION}", self.compatibility)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// The code of a file: from the cache if it is there unharmed, else compiled.
     pub(crate) fn code(&self, digest: Digest, file: &[u8], compiler: &Compiler) -> Result<Component, LoadError> {
-        let name = format!("{digest}-{}.{EXTENSION}", self.compatibility);
-        let path = self.dir.join(&name);
+        let name = self.name(digest);
+        let path = self.path(&name);
         if let Some(code) = self.known(&name, &path) {
             return Ok(code);
         }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use tidemill_pipeline::Digest;
 use wasmtime::{Config, WasmBacktraceDetails, component::Linker};
 
 use crate::{
@@ -106,6 +107,12 @@ impl Engine {
     /// When the file is no component or one that does not fit: all that is missing or not granted, by name.
     pub fn load(&self, file: &[u8], limits: &Limits) -> Result<Component, LoadError> {
         load::load(self, file, limits)
+    }
+
+    /// Whether [`Engine::load`] finds this file's code in the cache, and need not compile it.
+    #[must_use]
+    pub fn is_compiled(&self, file: &[u8]) -> bool {
+        self.0.cache.has(Digest::of(file))
     }
 
     /// A processor that calls a component. Holds no thread, and no instance before its first call.

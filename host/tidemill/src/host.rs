@@ -41,7 +41,7 @@ pub(crate) use self::{
     anew::empty,
     reloader::{Reloaded, Reloader},
     troubles::{Trouble, read as read_troubles},
-    wiring::{Feed, Reader, Wiring, engine_settings, granted, log_level, open_feed},
+    wiring::{Feed, Reader, Wiring, compiling, engine_settings, granted, is_long_work, log_level, open_feed},
 };
 use self::{
     components::Components,
@@ -52,6 +52,7 @@ use self::{
     watcher::Watcher,
 };
 use crate::config::Config;
+pub(crate) use components::unreadable;
 
 /// The version of every processor's state: rebuilding beside the live one is not there yet.
 pub(crate) const STATE_VERSION: u32 = 1;

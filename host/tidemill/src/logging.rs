@@ -26,6 +26,9 @@ use crate::{
 /// The target of the lines that components write, so that they can be chosen by themselves: `info,guest=debug`.
 pub const GUEST_TARGET: &str = "guest";
 
+/// The target of the line that says that a component is being compiled: whoever develops waits for it.
+pub(crate) const COMPILING_TARGET: &str = "tidemill::compiling";
+
 /// The targets of our own lines.
 const OUR_TARGETS: [&str; 5] = ["tidemill", "tidemill_engine", "tidemill_feeds", "tidemill_pipeline", "tidemill_store"];
 

@@ -92,6 +92,7 @@ impl Place {
         command
             .current_dir(self.path())
             .args(arguments.split(' '))
+            .env("XDG_CACHE_HOME", self.path().join("cache"))
             .env_remove("TIDEMILL_CONFIG")
             .env_remove("TIDEMILL_LOG");
         command.stdin(Stdio::null()).output().expect("the program starts")
@@ -354,7 +355,10 @@ fn check_loads_every_component_and_reports_all_errors_at_once() {
     let broken = CONFIG.replacen("totals.wasm", "missing.wasm", 1).replacen("\"totals.wasm", "\"bad.wasm", 1);
     fs::write(place.path().join("tidemill.toml"), broken).unwrap();
     let errors = place.fails("check", 1);
-    assert!(errors.contains("processor `totals`: the component missing.wasm cannot be read: "), "{errors}");
+    assert!(
+        errors.contains("processor `totals`: the component missing.wasm is not there\n  hint: build it"),
+        "{errors}"
+    );
     assert!(errors.contains("processor `ledger`: the component bad.wasm does not load: "), "{errors}");
     fs::write(
         place.path().join("tidemill.toml"),
@@ -365,6 +369,30 @@ fn check_loads_every_component_and_reports_all_errors_at_once() {
     .unwrap();
     let errors = place.fails("check", 2);
     assert!(errors.contains("feed `orders`: "), "{errors}");
+}
+
+#[test]
+fn whoever_waits_for_a_large_component_is_told_what_for_and_need_not_wait_again() {
+    let place = Place::new();
+    fs::write(place.path().join("totals.wasm"), large(TOTALS)).unwrap();
+    let said = |arguments: &str| String::from_utf8(place.run(arguments).stderr).unwrap();
+    let first = said("check");
+    assert!(first.starts_with("compiling totals.wasm (2."), "{first}");
+    assert_eq!(said("check"), "");
+    assert_eq!(said("replay totals --events orders.ndjson"), "", "`replay` and `test` have the code that `check` has");
+    let line = "tidemill::compiling: compiling totals.wasm (2.";
+    let first = said("run --until-idle");
+    assert!(first.contains(line), "{first}");
+    let second = said("run --until-idle");
+    assert!(!second.contains(line), "{second}");
+}
+
+/// A component with 2 MiB beside its code.
+fn large(component: &[u8]) -> Vec<u8> {
+    let mut section = vec![0, 0x80, 0x80, 0x80, 0x01, 3];
+    section.extend_from_slice(b"big");
+    section.resize(section.len() + (1 << 21) - 4, 0);
+    [component, &section].concat()
 }
 
 #[test]

@@ -16,7 +16,8 @@ use tokio::runtime::Runtime;
 use super::{Case, CaseDefaults, CaseOutcome, outcome::Heard};
 use crate::{
     config::Limits,
-    host::{engine_settings, granted, log_level},
+    host::{compiling, engine_settings, granted, is_long_work, log_level, unreadable},
+    output::complain,
 };
 
 /// How finely the wall time of calls is measured.
@@ -70,6 +71,27 @@ impl Workbench {
     /// When it does not load: all that is missing or not granted, by name.
     pub fn load(&self, file: &[u8], limits: &Limits) -> anyhow::Result<Component> {
         Ok(self.engine.load(file, &granted(limits))?)
+    }
+
+    /// Loads a component from its file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or does not load.
+    pub(crate) fn load_file(&self, path: &Path, limits: &Limits) -> anyhow::Result<Component> {
+        let file = fs::read(path)
+            .map_err(|error| anyhow::anyhow!("the component {} {}", path.display(), unreadable(&error)))?;
+        self.load_read(path, &file, limits).with_context(|| format!("the component {} does not load", path.display()))
+    }
+
+    /// Loads a component that was read from a file. Says so if people will wait for it.
+    ///
+    /// # Errors
+    /// As [`Workbench::load`].
+    pub(crate) fn load_read(&self, path: &Path, file: &[u8], limits: &Limits) -> anyhow::Result<Component> {
+        if is_long_work(&self.engine, file) {
+            complain(&compiling(path, file));
+        }
+        self.load(file, limits)
     }
 
     /// Runs a case. Not from within an asynchronous task: it blocks.

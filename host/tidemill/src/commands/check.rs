@@ -13,7 +13,7 @@ use crate::{
     cases::Workbench,
     config::{Config, ProcessorConfig, StateLayout},
     exit::Exit,
-    host::open_feed,
+    host::{open_feed, unreadable},
     output::{Table, complain, print},
 };
 
@@ -87,14 +87,16 @@ impl Components {
 
 /// Whether a component loads; if not, the rest of a sentence that begins with it.
 fn load(workbench: &Workbench, processor: &ProcessorConfig) -> Result<Digest, String> {
-    let limits = &processor.limits;
     let mut bytes = Vec::new();
     let file = fs::File::open(&processor.component);
     // One byte more than is allowed tells the engine that it is too large.
-    let read = file.and_then(|file| file.take(limits.component_bytes_max as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|error| format!("cannot be read: {error}"))?;
-    let component = workbench.load(&bytes, limits).map_err(|error| {
-        format!("does not load: {error}\n  hint: look at it with `tidemill inspect {}`", processor.component.display())
+    let read = file.and_then(|file| file.take(processor.limits.component_bytes_max as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(&error))?;
+    let component = workbench.load_read(&processor.component, &bytes, &processor.limits).map_err(|error| {
+        format!(
+            "does not load: {error:#}\n  hint: look at it with `tidemill inspect {}`",
+            processor.component.display()
+        )
     })?;
     Ok(component.digest())
 }

@@ -3,9 +3,8 @@
 mod given;
 mod shown;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-use anyhow::Context as _;
 use tidemill_engine::{Component, ComponentProcessor};
 use tidemill_pipeline::{PartitionKey, ProcessorName, Rehearsal, RehearsedState, RejectPolicy, Span, StateSpace};
 
@@ -25,11 +24,8 @@ pub(super) fn execute(args: &ReplayArgs, config: &Path) -> anyhow::Result<Exit> 
     let processor = config.processors.get(&args.processor).ok_or_else(|| unknown(&config, &args.processor))?;
     let given = Given::open(args, &config, processor)?;
     let file = args.component.as_deref().unwrap_or(&processor.component);
-    let bytes = fs::read(file).with_context(|| format!("the component {} cannot be read", file.display()))?;
     let workbench = Workbench::of_the_user()?;
-    let component = workbench
-        .load(&bytes, &processor.limits)
-        .with_context(|| format!("the component {} does not load", file.display()))?;
+    let component = workbench.load_file(file, &processor.limits)?;
     let settings = CaseDefaults::exactly(processor);
     let mut replay = Replay {
         name: &args.processor,

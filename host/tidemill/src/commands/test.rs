@@ -4,7 +4,6 @@ mod junit;
 mod report;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -24,11 +23,8 @@ pub(super) fn execute(args: &TestArgs, config: &Path) -> anyhow::Result<Exit> {
     let (file, defaults) = tested(args, config)?;
     let began = Instant::now();
     let cases = cases(args)?;
-    let bytes = fs::read(&file).with_context(|| format!("the component {} cannot be read", file.display()))?;
     let workbench = Workbench::of_the_user()?;
-    let component = workbench
-        .load(&bytes, &defaults.limits)
-        .with_context(|| format!("the component {} does not load", file.display()))?;
+    let component = workbench.load_file(&file, &defaults.limits)?;
     let mut report = Report::new(args);
     for case in &cases {
         let started = Instant::now();

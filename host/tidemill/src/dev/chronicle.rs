@@ -18,7 +18,7 @@ use super::{
 use crate::{
     costs::{EventCost, kind_of},
     host::Reloaded,
-    logging::{GUEST_TARGET, Said},
+    logging::{COMPILING_TARGET, GUEST_TARGET, Said},
 };
 
 /// Batches that are shown whole in one second; the others are summed up.
@@ -292,6 +292,10 @@ impl Chronicle {
             }
             let Said { processor, feed, partition, message, .. } = said;
             entries.push(Entry::Log { level, processor, feed, partition, line: message });
+            return;
+        }
+        if said.target == COMPILING_TARGET {
+            entries.push(Entry::Compiling { message: said.message });
             return;
         }
         let message = said.sentence();

@@ -21,6 +21,7 @@ pub(crate) enum Entry {
     BuildStarted { command: String, files: Vec<String> },
     BuildOutput { line: String },
     BuildEnded { ok: bool, how: String, took_ms: f64 },
+    Compiling { message: String },
     Started { processor: String, component: String },
     Reloaded(Reloaded),
     Unchanged { processor: String },

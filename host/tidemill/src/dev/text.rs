@@ -39,6 +39,7 @@ pub(crate) fn lines(entry: &Entry) -> String {
         Entry::BuildEnded { how, .. } => {
             add(&mut text, &[(BAD, "✗ the build failed"), (PLAIN, &format!(" ({how}); what runs goes on"))]);
         }
+        Entry::Compiling { message } => add(&mut text, &[(BOLD, "⚙ "), (PLAIN, &safe(message))]),
         Entry::Started { processor, component } => {
             add(&mut text, &[(GOOD, "▶ "), (NAME, processor), (PLAIN, " runs component "), (PLAIN, component)]);
         }

@@ -128,10 +128,20 @@ pub(crate) fn passing(error: &anyhow::Error) -> Option<&Failure> {
     (failure.kind == FailureKind::Unavailable).then_some(failure)
 }
 
+/// Why a component's file cannot be read: the rest of a sentence that begins with it. Mostly it was not built yet.
+pub(crate) fn unreadable(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        "is not there\n  hint: build it, as the project's README.md says; `tidemill dev` runs the processor's `build` command"
+            .to_owned()
+    } else {
+        format!("cannot be read: {error}")
+    }
+}
+
 /// A component's file; no more of it than it may have, and one byte.
 fn read(path: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let result = fs::File::open(path).and_then(|file| file.take(bytes_max as u64 + 1).read_to_end(&mut bytes));
-    result.map_err(|error| anyhow::anyhow!("the component {} cannot be read: {error}", path.display()))?;
+    result.map_err(|error| anyhow::anyhow!("the component {} {}", path.display(), unreadable(&error)))?;
     Ok(bytes)
 }

@@ -12,7 +12,10 @@ use tidemill_pipeline::{
 use tidemill_store::{DataLock, Options, Owner, RequestKind, Requests};
 
 use super::{HostOptions, anew::CODE, make_data_directory, troubles};
-use crate::config::{FeedConfig, FeedUrl, Limits, ProcessorConfig, Protocol, SecretSource};
+use crate::{
+    config::{FeedConfig, FeedUrl, Limits, ProcessorConfig, Protocol, SecretSource},
+    logging::COMPILING_TARGET,
+};
 
 pub(crate) type Store = tidemill_store::Sqlite;
 pub(crate) type Reader = tidemill_store::Reader;
@@ -23,6 +26,9 @@ pub(crate) type Feed = tidemill_feeds::Feed;
 
 /// The protocol with a discovery.
 pub(crate) const FEED_API: tidemill_feeds::Protocol = tidemill_feeds::Protocol::FeedApi;
+
+/// The largest component that is compiled before anybody wonders. Those of Rust and C are smaller, interpreters larger.
+const QUICK_BYTES_MAX: usize = 1024 * 1024;
 
 /// How finely the wall time of calls is measured.
 const TICK: Duration = Duration::from_millis(10);
@@ -96,6 +102,9 @@ impl Wiring {
 
     /// Loads a component. Blocks.
     pub(crate) fn load(&self, bytes: &[u8], config: &ProcessorConfig) -> anyhow::Result<Component> {
+        if is_long_work(&self.engine, bytes) {
+            tracing::info!(target: COMPILING_TARGET, "{}", compiling(&config.component, bytes));
+        }
         let component = self.engine.load(bytes, &limits(config));
         component.with_context(|| format!("the component {} does not load", config.component.display()))
     }
@@ -112,6 +121,17 @@ impl Wiring {
         };
         self.engine.processor(component, settings)
     }
+}
+
+/// Whether loading a component takes so long that people ask themselves what it does.
+pub(crate) fn is_long_work(engine: &Engine, bytes: &[u8]) -> bool {
+    bytes.len() > QUICK_BYTES_MAX && !engine.is_compiled(bytes)
+}
+
+/// What is said to whoever waits.
+pub(crate) fn compiling(path: &Path, bytes: &[u8]) -> String {
+    let size = bytesize::ByteSize(bytes.len() as u64);
+    format!("compiling {} ({size}) to machine code; it is kept, so the next start is quick", path.display())
 }
 
 /// The engine's settings for this program: it compiles in a child of itself.

@@ -12,7 +12,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use super::GUEST_TARGET;
+use super::{COMPILING_TARGET, GUEST_TARGET};
 
 /// A line of the log.
 #[derive(Clone, Debug)]
@@ -113,8 +113,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tap {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
-        let of_guest = metadata.target() == GUEST_TARGET;
-        let Some(hear) = self.0.get().filter(|_| of_guest || *metadata.level() <= Level::WARN) else { return };
+        let wanted = [GUEST_TARGET, COMPILING_TARGET].contains(&metadata.target()) || *metadata.level() <= Level::WARN;
+        let Some(hear) = self.0.get().filter(|_| wanted) else { return };
         let mut fields = Fields::default();
         for span in context.event_scope(event).into_iter().flatten() {
             if let Some(found) = span.extensions().get::<Fields>() {
@@ -124,8 +124,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Tap {
         }
         event.record(&mut fields);
         let Fields { processor, feed, partition, message, stage, cause, hint } = fields;
-        let target = if of_guest { GUEST_TARGET } else { metadata.target() };
-        hear(Said { level: *metadata.level(), target, processor, feed, partition, message, stage, cause, hint });
+        hear(Said {
+            level: *metadata.level(),
+            target: metadata.target(),
+            processor,
+            feed,
+            partition,
+            message,
+            stage,
+            cause,
+            hint,
+        });
     }
 }
 
@@ -148,6 +157,7 @@ mod tests {
             let _inside = span.enter();
             tracing::warn!(cause = %"it is away", hint = Some("start it"), "the feed cannot be read");
             tracing::info!("nobody needs this");
+            tracing::info!(target: COMPILING_TARGET, "compiling totals.wasm");
             tracing::info!(target: "guest", processor = "totals", feed = "orders", partition = "1", "hello {}", 1);
         });
         let heard = heard.lock().unwrap();
@@ -155,6 +165,7 @@ mod tests {
             *heard,
             [
                 "totals/orders/0: the feed cannot be read: it is away\n       hint: start it".to_owned(),
+                "totals/orders/0: compiling totals.wasm".to_owned(),
                 "totals/orders/1: hello 1".to_owned()
             ]
         );

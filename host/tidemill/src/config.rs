@@ -66,7 +66,8 @@ impl Config {
         let read = file.and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
         match read {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let hint = "name the file with `--config FILE`, or see `tidemill demo` for a first look";
+                let hint =
+                    "make a project with `tidemill new NAME --lang LANGUAGE`, or name the file with `--config FILE`";
                 Err(ConfigError::unreadable(path, "there is no such file".to_owned(), hint))
             }
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {

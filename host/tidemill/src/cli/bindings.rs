@@ -35,7 +35,7 @@ Examples:
   tidemill bindings go internal/bindings --package example.com/totals/internal/bindings
                                          packages of your module
 
-The package `export_tidemill_processor_handler`, with the function `Process`, is yours to write. Processors that use Tidemill's
+The package `export_tidemill_processor_handler`, with the function `Process`, is yours to write. Processors that use Tidemill's \
 Go package need neither: it has both.")]
 pub struct GoBindingsArgs {
     /// Where to write. It is made if it is not there; other files in it are left alone.

@@ -17,7 +17,7 @@ Examples:
   tidemill dev totals --from 1002 --json
   tidemill dev join --kind-of /type     what does each kind of event cost? shown at the end
 
-It keeps its state in a directory of its own (`dev` in the data directory): it never touches what `run` has, and may run beside it.
+It keeps its state in a directory of its own (`dev` in the data directory): it never touches what `run` has, and may run beside it. \
 A change is built with the processor's `build` and watched for in its `sources`.")]
 pub struct DevArgs {
     /// The processors to run; all if none is named.

@@ -24,7 +24,7 @@ Examples:
   tidemill feed serve events.ndjson --partitions 3 --key user
   curl 'http://127.0.0.1:8080/feed?n=1&cursor0=_first'
 
-Every line of the file is one event, a JSON value. Lines are only ever appended; a last line without its end is not yet
+Every line of the file is one event, a JSON value. Lines are only ever appended; a last line without its end is not yet \
 there. An event's partition never changes as long as the number of partitions and the key stay.")]
 pub struct ServeArgs {
     /// The file, one JSON value a line.

@@ -12,7 +12,7 @@ Examples:
   tidemill new payments --lang rust --path work/payments
   tidemill new payments --lang ts --here     in this directory, which must be empty
 
-The project holds what it builds upon: the contract, the module of its language, and `build.sh` where a build takes more than
+The project holds what it builds upon: the contract, the module of its language, and `build.sh` where a build takes more than \
 one command. What a build needs beside the language's usual tools it fetches from the language's package registry.")]
 pub struct NewArgs {
     /// The name of the project and of its processor.

@@ -20,7 +20,7 @@ Examples:
   tidemill replay totals --parked 3 --component build/totals.wasm    would another component apply it?
   tidemill replay totals --feed orders --partition 0 --from 79:3 --payload 5f0c1c7c3f2e --state current
 
-The rules are those of `tidemill run`: batches, limits, `on-reject`, the search for the event that is to blame. Nothing is
+The rules are those of `tidemill run`: batches, limits, `on-reject`, the search for the event that is to blame. Nothing is \
 committed and no host is asked. Ends with 1 if an event was rejected or the component asked to stop.")]
 pub struct ReplayArgs {
     /// The processor of the configuration.
@@ -90,7 +90,7 @@ Examples:
   tidemill record orders --partition 2 --from 1002 --events 10 -o case.ndjson
   tidemill replay totals --events case.ndjson
 
-Payloads stand in the file exactly as they came, with headers and checkpoints. Only whole spans are recorded: there may be
+Payloads stand in the file exactly as they came, with headers and checkpoints. Only whole spans are recorded: there may be \
 some events more than asked for. It ends where the feed has no more, and says so.")]
 pub struct RecordArgs {
     /// A feed of the configuration.

@@ -11,17 +11,17 @@ use super::words;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tidemill test cases                              the configuration's processor
+  tidemill test                                    the configuration's processor, with the directory `cases`
   tidemill test cases --processor totals --filter large
   tidemill test cases --component build/totals.wasm
   tidemill test cases --update                     accept what comes, in the files
   tidemill test cases --junit report.xml           for CI
 
-A case is a TOML file: events, and the state and the failures that must come of them. docs/testing.md says how it is
+A case is a TOML file: events, and the state and the failures that must come of them. docs/testing.md says how it is \
 written. Nothing of the data directory is touched. Ends with 1 if a case failed.")]
 pub struct TestArgs {
     /// Directories of cases, or single cases.
-    #[arg(value_name = "DIR", required = true)]
+    #[arg(value_name = "DIR", default_value = "cases")]
     pub cases: Vec<PathBuf>,
 
     /// The component, without the configuration.

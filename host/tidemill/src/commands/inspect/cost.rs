@@ -1,8 +1,7 @@
 //! What events cost in a component, by kind: each alone, over the state that those before it left.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-use anyhow::Context as _;
 use serde::Serialize;
 use tidemill_pipeline::{
     FeedName, PartitionId, PartitionKey, ProcessorName, Refusal, Rehearsal, RehearsalEnd, RehearsedState, RejectPolicy,
@@ -66,23 +65,26 @@ pub(super) fn execute(args: &InspectArgs, events: &Path, config: &Path) -> anyho
     let settings = settings(args, config)?;
     // Every kind is to be seen, whatever an event before it came to.
     let settings = CaseDefaults { on_reject: RejectPolicy::Skip, ..settings };
-    let bytes =
-        fs::read(&args.file).with_context(|| format!("the component {} cannot be read", args.file.display()))?;
     let workbench = Workbench::of_the_user()?;
-    let component = workbench
-        .load(&bytes, &settings.limits)
-        .with_context(|| format!("the component {} does not load", args.file.display()))?;
+    let component = workbench.load_file(&args.file, &settings.limits)?;
     let name = args.processor.clone().unwrap_or_else(|| ProcessorName::new("inspect"));
     let (processor, heard) = workbench.processor(&component, &name, &settings);
     let mut rehearsal = Rehearsal::new(processor, RehearsedState::of(BTreeMap::new()), settings.rehearsal());
     let key = PartitionKey { feed: FeedName::new("events"), partition: PartitionId::new("0") };
     let mut costs = Costs::default();
     let mut stopped = None;
+    let mut events_run = 0_u64;
+    let mut refused = None;
     'events: for next in FileEvents::open(events, &key)? {
         let (key, span) = next?;
         for place in 0..span.len() {
             let mut ended = false;
             workbench.wait_for(rehearsal.run(&key, vec![span.part(place..place + 1)], |batch| {
+                events_run += 1;
+                if let (None, Some(first)) = (&refused, batch.rejected.first()) {
+                    let reason = first.event.reason.lines().next().unwrap_or_default().to_owned();
+                    refused = Some(format!("event {events_run}: {}: {reason}", first.event.cause));
+                }
                 for event in batch.batch.events() {
                     costs.add(&kind_of(event, args.kind_of.as_deref()), EventCost::of(&batch));
                 }
@@ -104,7 +106,12 @@ pub(super) fn execute(args: &InspectArgs, events: &Path, config: &Path) -> anyho
         for (kind, costs) in costs.kinds() {
             table.row(KindRow::new(kind, costs).cells());
         }
-        print(&format!("{table}\n\n{}", granted.words()))?;
+        let refused = refused.map(|first| {
+            format!(
+                "Rejected events have no cost. The first is {first}; `tidemill replay` shows each with its backtrace.\n"
+            )
+        });
+        print(&format!("{table}\n\n{}{}", safe(&refused.unwrap_or_default()), granted.words()))?;
     }
     let Some(end) = stopped else { return Ok(Exit::Done) };
     complain(&safe(&format!("error: {}\n  hint: the events after that one were not run", why(&end))));

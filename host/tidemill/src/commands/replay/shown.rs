@@ -138,8 +138,12 @@ impl Shown {
         if batch.len() > EVENTS_MAX {
             writeln!(out, "  {DIM}     … and {} more{DIM:#}", batch.len() - EVENTS_MAX)?;
         }
-        for line in lines {
+        let (said, times) = once(lines);
+        for line in said {
             writeln!(out, "  {DIM}log{DIM:#} {}", safe(&line.to_string()))?;
+        }
+        if times > 1 {
+            writeln!(out, "  {DIM}… {times} times: the search for the culprit ran it again{DIM:#}")?;
         }
         for Change { key, before, after } in &rehearsed.changes {
             let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), short);
@@ -152,13 +156,8 @@ impl Shown {
                 RejectPolicy::Park => "put aside",
                 RejectPolicy::Skip => "left out",
             };
-            writeln!(
-                out,
-                "  {BAD}event {}: {}{BAD:#}: {} ({done})",
-                self.place(*index),
-                event.cause,
-                safe(&event.reason)
-            )?;
+            let reason = safe(&event.reason).replace('\n', "\n    ");
+            writeln!(out, "  {BAD}event {}: {}{BAD:#}, {done}: {reason}", self.place(*index), event.cause)?;
             writeln!(out, "    payload {} {}", event.id.payload.short(), short(&event.payload))?;
             if let Some(backtrace) = &event.backtrace {
                 for line in guest_frames(backtrace).lines() {
@@ -168,7 +167,11 @@ impl Shown {
         }
         if let Some(End { kind, reason, after_ms }) = end(rehearsed) {
             let after = after_ms.map(|after| format!(" after {after} ms")).unwrap_or_default();
-            writeln!(out, "  {BAD}{kind}{after}{BAD:#}: {}", safe(reason))?;
+            writeln!(out, "  {BAD}{kind}{after}{BAD:#}: {}", safe(reason).replace('\n', "\n    "))?;
+        }
+        if rehearsed.cost.fuel == 0 {
+            // Nothing was applied: what was tried and thrown away has no price.
+            return writeln!(out, "  {DIM}nothing committed{DIM:#}");
         }
         let memory = bytesize::ByteSize(rehearsed.cost.memory_bytes);
         writeln!(out, "  {DIM}fuel {}, memory {memory}, nothing committed{DIM:#}", rehearsed.cost.fuel)
@@ -246,6 +249,13 @@ fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// Lines that a batch said again each time that it was tried, once, and how many times that was.
+fn once(lines: &[LogLine]) -> (&[LogLine], usize) {
+    let repeats = |len: &usize| lines.chunks(*len).all(|chunk| Some(chunk) == lines.get(..*len));
+    let len = (1..=lines.len() / 2).find(repeats).unwrap_or(lines.len());
+    (lines.get(..len).unwrap_or(lines), lines.len().checked_div(len).unwrap_or(1))
+}
+
 fn end(rehearsed: &Rehearsed) -> Option<End<'_>> {
     let Some(RehearsalEnd::Refused(refusal)) = &rehearsed.end else { return None };
     Some(match refusal {
@@ -262,4 +272,25 @@ fn end(rehearsed: &Rehearsed) -> Option<End<'_>> {
 /// A payload or a value on one short line.
 fn short(value: &Value) -> String {
     shorten(&one_line(value.as_ref()), CHARS_MAX).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_engine::LogLevel;
+
+    use super::*;
+
+    fn lines(text: &str) -> Vec<LogLine> {
+        text.chars().map(|char| LogLine { level: LogLevel::Info, text: char.to_string() }).collect()
+    }
+
+    #[test]
+    fn what_every_try_said_is_shown_once_and_counted() {
+        for (said, shown, times) in [("", "", 1), ("a", "a", 1), ("ab", "ab", 1), ("aaa", "a", 3), ("abab", "ab", 2)] {
+            let said = lines(said);
+            assert_eq!(once(&said), (lines(shown).as_slice(), times));
+        }
+        let uneven = lines("aba");
+        assert_eq!(once(&uneven), (uneven.as_slice(), 1));
+    }
 }

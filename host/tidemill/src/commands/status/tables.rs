@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Document, Partition, Processor};
+use super::document::{Document, Partition, Processor, Stretch};
 use crate::{
     host::Trouble,
     output::{Table, guest_frames, safe, shorten},
@@ -32,7 +32,7 @@ pub(super) fn text(document: &Document) -> String {
     for trouble in &document.troubles {
         add(&mut text, &format!("\n{}", safe(&waiting(trouble))));
     }
-    if partitions_of(document).any(|(_, partition)| !partition.lineage.is_empty()) {
+    if partitions_of(document).any(|(_, partition)| computed(partition).next().is_some()) {
         add(&mut text, &format!("\n{}", lineage(document)));
     }
     text
@@ -127,11 +127,16 @@ fn waiting(trouble: &Trouble) -> String {
     lines.join("\n  ")
 }
 
+/// The stretches that have an event: after a reset the last component waits for its first one.
+fn computed(partition: &Partition) -> impl Iterator<Item = &Stretch> {
+    partition.lineage.iter().filter(|stretch| stretch.to_position > stretch.from_position)
+}
+
 fn lineage(document: &Document) -> Table {
     let mut table =
         Table::new(["processor", "feed", "partition", "events", "by component", "config", "instances", "since"]);
     for (processor, partition) in partitions_of(document) {
-        for stretch in &partition.lineage {
+        for stretch in computed(partition) {
             table.row([
                 processor.name.clone(),
                 partition.feed.clone(),

@@ -103,3 +103,12 @@ fn the_tables_say_the_same_and_cannot_steer_the_terminal() {
 fn a_database_without_a_processor_is_said_to_be_one() {
     assert_eq!(tables::text(&Document::new(None, &[], Vec::new())), "No host runs.\nNo processor has run yet.\n");
 }
+
+#[test]
+fn a_component_that_has_not_computed_an_event_yet_is_not_said_to_have_computed_any() {
+    let mut processors = processors();
+    let began_again = Checkpoint { position: 0, read_from: ReadFrom::First, ..runs() };
+    processors[1].partitions = vec![partition("0", began_again, vec![stretch(1, 0, b"old")])];
+    let text = tables::text(&Document::new(None, &processors, Vec::new()));
+    assert!(!text.contains("BY COMPONENT"), "{text}");
+}

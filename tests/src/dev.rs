@@ -77,7 +77,7 @@ impl Dev {
                 return found;
             }
             let ended = self.child.try_wait().unwrap();
-            let shown = || self.entries().iter().map(|entry| format!("{entry}\n")).collect::<String>();
+            let shown = || self.entries().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
             assert!(
                 ended.is_none(),
                 "it ended without `{kind}`: {ended:?}\n{}{}",
@@ -94,11 +94,12 @@ impl Dev {
     pub fn value(&self, key: &str) -> Option<String> {
         let batches = self.of_type("batch");
         let changes = batches.iter().flat_map(|batch| batch["changes"].as_array().unwrap());
-        let values = changes.filter(|change| change["key"] == key);
-        values.last().and_then(|change| Some(change["after"].as_str()?.to_owned()))
+        let mut values = changes.filter(|change| change["key"] == key);
+        values.next_back().and_then(|change| Some(change["after"].as_str()?.to_owned()))
     }
 
     /// Sends it Ctrl-C, and waits for its end. What it complained of is given too.
+    #[must_use]
     pub fn interrupt(mut self) -> (ExitStatus, Vec<Json>, String) {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
         let mut status = None;

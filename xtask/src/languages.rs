@@ -51,7 +51,7 @@ impl Row {
         let inspection = cmd!(program(), "inspect", "--json", &file).read()?;
         let inspection: Json = serde_json::from_str(&inspection)?;
         let words = |name: &str| {
-            let words = inspection[name].as_array().into_iter().flatten().filter_map(Json::as_str);
+            let words = inspection.get(name).and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
             words.collect::<Vec<_>>().join(", ")
         };
         // The profile of the tests, in which wasmtime is optimised: what is compiled from the component is the same in release.
@@ -71,7 +71,7 @@ impl Row {
     }
 
     fn number(&self, name: &str) -> f64 {
-        self.bench[name].as_f64().unwrap_or(f64::NAN)
+        self.bench.get(name).and_then(Json::as_f64).unwrap_or(f64::NAN)
     }
 }
 
@@ -107,8 +107,9 @@ fn touch(folder: &Path) -> Result<()> {
 fn restart(component: &Path) -> Result<Duration> {
     let directory = tempfile_directory()?;
     let configuration = format!(
-        "[feeds.events]\nurl = \"file:events.ndjson\"\n\n[processors.totals]\ncomponent = {component:?}\nfeeds = [\"events\"]\n\n\
-         [processors.totals.limits]\nmemory = \"256MiB\"\nfuel-per-call = 100_000_000_000\ncall-time = \"1m\"\n"
+        "[feeds.events]\nurl = \"file:events.ndjson\"\n\n[processors.totals]\ncomponent = \"{}\"\nfeeds = [\"events\"]\n\n\
+         [processors.totals.limits]\nmemory = \"256MiB\"\nfuel-per-call = 100_000_000_000\ncall-time = \"1m\"\n",
+        component.display()
     );
     fs::write(directory.join("tidemill.toml"), configuration)?;
     let mut events = String::new();

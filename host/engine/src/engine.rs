@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Stack that a component's own code may use, in bytes. Interpreters recurse in it for their programs: in 1 MiB `CPython` and
-/// QuickJS met its end before their own limits, which a program can catch.
+/// `QuickJS` met its end before their own limits, which a program can catch.
 pub(crate) const WASM_STACK_BYTES: usize = 4 * 1024 * 1024;
 
 /// How an engine is set up.

@@ -47,9 +47,9 @@ mod tests {
 
     fn exports(module: &[u8]) -> BTreeSet<String> {
         let sections = Parser::new(0).parse_all(module).map(Result::unwrap);
-        let exports = sections.filter_map(|payload| match payload {
-            Payload::ExportSection(exports) => Some(exports),
-            _ => None,
+        let exports = sections.filter_map(|payload| {
+            let Payload::ExportSection(exports) = payload else { return None };
+            Some(exports)
         });
         exports.flatten().map(|export| export.unwrap().name.to_owned()).collect()
     }

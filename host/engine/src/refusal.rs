@@ -57,13 +57,11 @@ pub(crate) fn ended(error: &wasmtime::Error, state: &HostState, limit: Duration)
         let max = state.host_call_bytes_max;
         return rejected(RejectionCause::Limit, &format!("it gave more than {max} bytes to one host call"));
     }
-    match state.room.refused() {
-        Some(refused) => rejected(RejectionCause::Memory, &format!("{refused}, and trapped: {cause}")),
-        None => {
-            let gave_up = trap == Some(&Trap::UnreachableCodeReached);
-            rejected(RejectionCause::Trap, &with_last_words(&cause, gave_up, state))
-        }
+    if let Some(refused) = state.room.refused() {
+        return rejected(RejectionCause::Memory, &format!("{refused}, and trapped: {cause}"));
     }
+    let gave_up = trap == Some(&Trap::UnreachableCodeReached);
+    rejected(RejectionCause::Trap, &with_last_words(&cause, gave_up, state))
 }
 
 /// A component that could not be instantiated: no event is to blame.

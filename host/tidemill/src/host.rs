@@ -143,7 +143,7 @@ impl Host {
             }
         }
         let files = config.processors.values().map(|processor| processor.component.as_path());
-        let watcher = Watcher::start(files.filter(|_| watched))?;
+        let watching = Watcher::start(files.filter(|_| watched))?;
         let stop = watch::Sender::new(false);
         let (mut runners, mut others, mut states, mut desk) =
             (JoinSet::new(), JoinSet::new(), BTreeMap::new(), Desk::new(Arc::clone(&wiring)));
@@ -163,7 +163,7 @@ impl Host {
                 feeds: feeds.collect(),
                 wiring: Arc::clone(&wiring),
                 components: Arc::clone(&components),
-                files: watched.then(|| watcher.changes(&processor.component)),
+                files: watched.then(|| watching.changes(&processor.component)),
                 asked: reloader.serve(name.clone()),
                 requests: inbox,
                 stop: stop.subscribe(),
@@ -179,7 +179,7 @@ impl Host {
         others.spawn(desk.run());
         let watched = Watched { states: states.clone(), listings: listings.clone() };
         others.spawn(troubles::keep(config.data.clone(), watched));
-        Ok(Self { wiring, states, listings, reloader, runners, others, stop, _watcher: watcher })
+        Ok(Self { wiring, states, listings, reloader, runners, others, stop, _watcher: watching })
     }
 
     /// Where each partition stands, by processor.

@@ -5,6 +5,8 @@ mod manifest;
 mod name;
 mod templates;
 
+use std::path::Path;
+
 use anyhow::Context as _;
 
 use crate::{cli::Language, config, exit::Misuse};
@@ -46,7 +48,7 @@ impl<'a> Project<'a> {
         for template in templates::CONTRACT.iter().chain(templates::of(self.language)) {
             let path = self.place(template.path).with_context(|| format!("{} has no place", template.path))?;
             let text = self.renamed(&path, template.text)?;
-            files.push(ProjectFile { executable: path.ends_with(".sh"), path, text });
+            files.push(ProjectFile { executable: has_extension(&path, "sh"), path, text });
         }
         let written = [
             ("tidemill.toml", CONFIGURATION.to_owned()),
@@ -103,7 +105,7 @@ impl<'a> Project<'a> {
             "Makefile" => text.replace("$(notdir $(CURDIR))", self.name),
             // Without a dot it would be a package of Go's library, if that has one of this name.
             "go.mod" => text.replace("module totals", &format!("module example.com/{}", self.name)),
-            path if path.ends_with(".c") => text.replace("totals.c", "main.c"),
+            path if has_extension(path, "c") => text.replace("totals.c", "main.c"),
             _ => text,
         })
     }
@@ -135,6 +137,11 @@ const README: &str = include_str!("scaffold/project/README.txt");
 const EVENTS: &str = include_str!("scaffold/project/events.ndjson");
 const ADDS_UP: &str = include_str!("scaffold/project/adds-up.toml");
 const IS_NO_PAYMENT: &str = include_str!("scaffold/project/is-no-payment.toml");
+
+/// Whether a file of a template ends so. Their names are ours.
+fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
+}
 
 #[cfg(test)]
 mod tests {

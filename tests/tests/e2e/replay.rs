@@ -63,8 +63,8 @@ fn what_is_recorded_of_a_feed_replays_as_the_feed_does() {
         let output = project.tidemill(&["replay", "totals", "--events", "case.ndjson", "--json"]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let batches = lines(&String::from_utf8(output.stdout).unwrap());
-        let changes = batches.iter().flat_map(|batch| batch["changes"].as_array().unwrap());
-        let last = changes.filter(|change| change["key"] == "total/ada").next_back().unwrap();
+        let mut changes = batches.iter().flat_map(|batch| batch["changes"].as_array().unwrap());
+        let last = changes.rfind(|change| change["key"] == "total/ada").unwrap();
         assert_eq!(last["after"], "7");
         let rejected: Vec<_> = batches.iter().flat_map(|batch| batch["rejected"].as_array().unwrap()).collect();
         assert_eq!(rejected.len(), 1, "{rejected:?}");
@@ -150,10 +150,8 @@ fn a_parked_event_is_tried_again_without_settling_it() {
 fn what_each_kind_of_event_costs_can_be_seen() {
     let project = Project::new("");
     project.put("join.wasm", &example("rust", "join"));
-    let mut events = String::new();
-    for number in 0..20 {
-        events += &format!("{{\"type\":\"order\",\"customer\":\"c{number}\",\"amount\":1}}\n");
-    }
+    let orders = (0..20).map(|number| format!("{{\"type\":\"order\",\"customer\":\"c{number}\",\"amount\":1}}\n"));
+    let mut events = orders.collect::<Vec<_>>().concat();
     events += "{\"type\":\"customer\",\"id\":\"c1\",\"name\":\"Ada\"}\n{\"type\":\"order\"}\n";
     project.put("sample.ndjson", events.as_bytes());
     let inspect = ["inspect", "join.wasm", "--events", "sample.ndjson", "--kind-of", "/type"];

@@ -79,7 +79,7 @@ fn matches(expected: &str, found: &str) -> bool {
 fn edit(file: &Path, diff: &str) {
     let side = |other: char| -> String {
         let lines = diff.lines().filter(|line| !line.starts_with(other));
-        lines.map(|line| format!("{}\n", line.get(1..).unwrap_or_default())).collect()
+        lines.flat_map(|line| [line.get(1..).unwrap_or_default(), "\n"]).collect()
     };
     let (before, after) = (side('+'), side('-'));
     let text = fs::read_to_string(file).unwrap();

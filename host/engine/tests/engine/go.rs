@@ -86,7 +86,7 @@ fn seen() -> Vec<u8> {
 
 /// Writes memory from 4096 as hexadecimal text to 6000.
 fn hex(len: u32) -> String {
-    (0..len * 2)
+    let stores: Vec<String> = (0..len * 2)
         .map(|at| {
             let shift = if at % 2 == 0 { 4 } else { 0 };
             let nibble = format!(
@@ -98,7 +98,8 @@ fn hex(len: u32) -> String {
                 6000 + at
             )
         })
-        .collect()
+        .collect();
+    stores.concat()
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn a_core_module_that_has_the_contracts_names_and_not_its_types_is_refused_in_wo
         format!(
             r#"(module (import "wasi_snapshot_preview1" "fd_teleport" (func)) (memory (export "memory") 1) {empty} {of_go})"#
         ),
-        format!(r#"(module {paused} {empty} {of_go})"#),
+        format!("(module {paused} {empty} {of_go})"),
     ] {
         let file = wat::parse_str(&module).unwrap();
         let error = load_error(&file, &Limits::default());

@@ -40,7 +40,7 @@ pub struct TestArgs {
     #[arg(long)]
     pub update: bool,
 
-    /// Write a report as JUnit has it, for CI.
+    /// Write a report as `JUnit` has it, for CI.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
 

@@ -47,7 +47,9 @@ fn next_steps(project: &Project<'_>, directory: Option<&Path>) -> String {
         command.insert_str(0, &enter);
     }
     let width = steps.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
-    steps.iter().map(|(command, meaning)| format!("{command:<width$}   # {meaning}\n")).collect()
+    let lines: Vec<String> =
+        steps.iter().map(|(command, meaning)| format!("{command:<width$}   # {meaning}\n")).collect();
+    lines.concat()
 }
 
 /// A directory with anything in it is somebody's work.

@@ -30,7 +30,7 @@ pub(super) fn execute(args: &TestArgs, config: &Path) -> anyhow::Result<Exit> {
         let started = Instant::now();
         let outcome = workbench.run(case, &component, &defaults).with_context(|| format!("case `{}`", case.name))?;
         let differences = compare(case, &outcome);
-        report.add(Tested { case, outcome, differences, elapsed: started.elapsed() })?;
+        report.add(&Tested { case, outcome, differences, elapsed: started.elapsed() })?;
     }
     report.finish(began.elapsed())
 }

@@ -123,7 +123,7 @@ mod tests {
                 if path.is_dir() {
                     let ours = !name.starts_with('.') && !name.starts_with("target") && name != "node_modules";
                     folders.extend(ours.then_some(path));
-                } else if name.ends_with(".md") {
+                } else if path.extension().is_some_and(|extension| extension == "md") {
                     let text = fs::read_to_string(&path).unwrap();
                     let blocks = text.split("\n```toml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
                     let ours = blocks.filter(|block| block.contains("[feeds.") && block.contains("[processors."));

@@ -39,7 +39,7 @@ enum Told {
 
 /// Watches until it is dropped.
 pub(crate) struct Edits {
-    edits: mpsc::Receiver<Edit>,
+    seen: mpsc::Receiver<Edit>,
     tell: threads::Sender<Told>,
     thread: Option<JoinHandle<()>>,
 }
@@ -53,13 +53,13 @@ impl Edits {
     /// When the system has no watcher left.
     pub(crate) fn watch(sources: Vec<Sources>) -> anyhow::Result<Self> {
         let (tell, told) = threads::channel();
-        let (sender, edits) = mpsc::channel(EDITS_MAX);
-        let seen = {
+        let (sender, seen) = mpsc::channel(EDITS_MAX);
+        let report = {
             let tell = tell.clone();
             // When the thread is gone nobody wants to know.
             move |result| drop(tell.send(Told::Seen(result)))
         };
-        let mut watcher = new_debouncer(QUIET, Some(QUIET / 3), seen)?;
+        let mut watcher = new_debouncer(QUIET, Some(QUIET / 3), report)?;
         for directory in sources.iter().flat_map(Sources::directories) {
             add(&mut watcher, &directory);
         }
@@ -67,12 +67,12 @@ impl Edits {
         let contents = Contents::of(&sources);
         let lookout = Lookout { watcher, sources, contents, edits: sender };
         let thread = std::thread::Builder::new().name("sources".to_owned()).spawn(move || lookout.run(&told))?;
-        Ok(Self { edits, tell, thread: Some(thread) })
+        Ok(Self { seen, tell, thread: Some(thread) })
     }
 
     /// The next edit. May be dropped at any moment.
     pub(crate) async fn next(&mut self) -> Edit {
-        match self.edits.recv().await {
+        match self.seen.recv().await {
             Some(edit) => edit,
             None => std::future::pending().await,
         }
@@ -81,7 +81,7 @@ impl Edits {
 
 impl Drop for Edits {
     fn drop(&mut self) {
-        self.edits.close();
+        self.seen.close();
         if self.tell.send(Told::Stop).is_ok()
             && let Some(thread) = self.thread.take()
             && thread.join().is_err()

@@ -182,8 +182,8 @@ mod tests {
         assert_eq!(names(sources.files()), ["main.py", "src/lib.rs"]);
         assert_eq!(names(sources.directories()), ["", "src"]);
         // What is named is watched, wherever it is.
-        let named = Sources::new(&[root.join("target/debug"), root.join("a.wasm")], []);
-        assert_eq!(names(named.files()), ["a.wasm", "target/debug/x.rs"]);
+        let chosen = Sources::new(&[root.join("target/debug"), root.join("a.wasm")], []);
+        assert_eq!(names(chosen.files()), ["a.wasm", "target/debug/x.rs"]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) fn lines(entry: &Entry) -> String {
         Entry::BuildStarted { command, files } => building(&mut text, command, files),
         // Compilers colour their lines, and quote what somebody else wrote.
         Entry::BuildOutput { line } => {
-            add(&mut text, &[(FAINT, "  │ "), (PLAIN, &safe_but_coloured(line)), (FAINT, "")])
+            add(&mut text, &[(FAINT, "  │ "), (PLAIN, &safe_but_coloured(line)), (FAINT, "")]);
         }
         Entry::BuildEnded { ok: true, took_ms, .. } => {
             add(&mut text, &[(GOOD, "✓ built"), (FAINT, &format!(" in {}", time(*took_ms)))]);
@@ -208,7 +208,8 @@ fn flood(text: &mut String, flood: &Flood) {
         amount(*fuel)
     );
     if *missed_batches > 0 {
-        what += &format!("; and {} batches with {} unseen", amount(*missed_batches), many(*missed_events, "event"));
+        let missed = (amount(*missed_batches), many(*missed_events, "event"));
+        what.extend(["; and ", &missed.0, " batches with ", &missed.1, " unseen"]);
     }
     add(text, &[(FAINT, &what)]);
 }

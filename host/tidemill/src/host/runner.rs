@@ -138,7 +138,7 @@ impl Runner {
                         // Whoever asked says it.
                         Some(answer) => answer.give(Reloaded::Refused(error)),
                         None => {
-                            tracing::error!(processor = %self.id.name, cause = format!("{error:#}"), "the component does not load; waiting for another file")
+                            tracing::error!(processor = %self.id.name, cause = format!("{error:#}"), "the component does not load; waiting for another file");
                         }
                     }
                 }

@@ -36,14 +36,14 @@ impl Said {
         let place = [&self.processor, &self.feed, &self.partition].map(String::as_str);
         let place: Vec<&str> = place.into_iter().filter(|word| !word.is_empty()).collect();
         if !place.is_empty() {
-            sentence += &format!("{}: ", place.join("/"));
+            sentence.extend([&place.join("/"), ": "]);
         }
         sentence += &self.message;
         if !self.cause.is_empty() {
-            sentence += &format!(": {}", self.cause);
+            sentence.extend([": ", &self.cause]);
         }
         if !self.hint.is_empty() {
-            sentence += &format!("\n       hint: {}", self.hint);
+            sentence.extend(["\n       hint: ", &self.hint]);
         }
         sentence
     }

@@ -134,6 +134,8 @@ fn is_runtime(function: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -153,7 +155,7 @@ mod tests {
     fn a_function_that_calls_itself_is_one_line() {
         let mut backtrace = "    0: fickle.wasm!fickle::recurse::h3d2267532d16e0d7\n".to_owned();
         for number in 1..20 {
-            backtrace += &format!("   {number}:  0x17d1c - fickle.wasm!fickle::recurse::h3d2267532d16e0d7\n");
+            writeln!(backtrace, "   {number}:  0x17d1c - fickle.wasm!fickle::recurse::h3d2267532d16e0d7").unwrap();
         }
         assert_eq!(guest_frames(&backtrace), "in fickle::recurse (20 times)");
     }
@@ -162,7 +164,7 @@ mod tests {
     fn places_in_the_source_are_kept_and_long_ways_are_cut() {
         let mut backtrace = "    0:   0x1 - <unknown>!crash\n                    at main.c:7:3\n".to_owned();
         for number in 1..30 {
-            backtrace += &format!("   {number}:   0x1 - <unknown>!step{number}\n");
+            writeln!(backtrace, "   {number}:   0x1 - <unknown>!step{number}").unwrap();
         }
         let shown = guest_frames(&backtrace);
         assert!(shown.starts_with("in crash at main.c:7:3\nin step1\n"), "{shown}");

@@ -36,7 +36,8 @@ pub(super) struct Shown {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Batch<'a> {
-    batch: u64,
+    #[serde(rename = "batch")]
+    number: u64,
     feed: &'a str,
     partition: &'a str,
     /// Null: the beginning.
@@ -183,7 +184,7 @@ impl Shown {
             value.as_ref().map(|value| Named { name, name_base64, value: value.as_ref() })
         };
         Batch {
-            batch: self.batches,
+            number: self.batches,
             feed: batch.key().feed.as_str(),
             partition: batch.key().partition.as_str(),
             from: batch.from().cursor().map(tidemill_pipeline::Cursor::as_str),

@@ -1,4 +1,4 @@
-//! The report that CI reads, as JUnit has it.
+//! The report that CI reads, as `JUnit` has it.
 
 use std::{path::Path, time::Duration};
 
@@ -36,13 +36,12 @@ impl Junit {
             let lines: Vec<String> = tested.outcome.lines.iter().map(ToString::to_string).collect();
             case.set_system_out(lines.join("\n"));
         }
-        match self.0.iter_mut().find(|suite| suite.name.as_str() == directory) {
-            Some(suite) => drop(suite.add_test_case(case)),
-            None => {
-                let mut suite = TestSuite::new(directory);
-                suite.add_test_case(case);
-                self.0.push(suite);
-            }
+        if let Some(suite) = self.0.iter_mut().find(|suite| suite.name.as_str() == directory) {
+            suite.add_test_case(case);
+        } else {
+            let mut suite = TestSuite::new(directory);
+            suite.add_test_case(case);
+            self.0.push(suite);
         }
     }
 

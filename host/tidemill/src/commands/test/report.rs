@@ -58,14 +58,14 @@ impl Report {
     }
 
     /// Says what is to be said of a case.
-    pub(super) fn add(&mut self, tested: Tested<'_>) -> anyhow::Result<()> {
+    pub(super) fn add(&mut self, tested: &Tested<'_>) -> anyhow::Result<()> {
         if let Some((_, junit)) = &mut self.junit {
-            junit.add(&tested);
+            junit.add(tested);
         }
         let passed = tested.differences.is_empty();
         let place = || safe(&tested.case.path.display().to_string()).into_owned();
         if let (Some(written), false) = (&mut self.update, passed) {
-            update(&tested)?;
+            update(tested)?;
             *written += 1;
             let mut out = anstream::stdout().lock();
             writeln!(out, "{GOOD}UPDATED{GOOD:#} {BOLD}{}{BOLD:#}  {}", safe(&tested.case.name), place())?;
@@ -74,7 +74,7 @@ impl Report {
         *(if passed { &mut self.passed } else { &mut self.failed }) += 1;
         let mut out = anstream::stdout().lock();
         if self.json {
-            let Tested { case, outcome, differences, elapsed } = &tested;
+            let Tested { case, outcome, differences, elapsed } = tested;
             let line = Line {
                 case: &case.name,
                 file: case.path.display().to_string(),

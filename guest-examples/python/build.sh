@@ -37,8 +37,10 @@ else
 fi
 
 mkdir -p build
-"$componentize" --quiet --wit-path ../../../wit --world processor componentize \
+say "building main.py"
+# Its own frames would bury what Python says.
+RUST_BACKTRACE=0 "$componentize" --quiet --wit-path ../../../wit --world processor componentize \
     --python-path . --python-path ../../../sdk/python --output "build/$name.wasm.new" main >&2 ||
-    fail "$name was not built" "see above; does main.py have a function with @processor or @each_event?"
+    fail "$name was not built" "what Python says stands above; main.py needs a function with @processor or @each_event"
 mv "build/$name.wasm.new" "build/$name.wasm"
 say "build/$name.wasm: $(($(wc -c <"build/$name.wasm"))) bytes"

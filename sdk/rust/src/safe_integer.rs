@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Unexpected, Visitor},
 };
 
@@ -13,8 +13,7 @@ const MAX: i64 = (1 << 53) - 1;
 /// A whole number of at most 2^53 - 1 in magnitude: what JSON can carry between any two languages without a change.
 ///
 /// Take amounts in events as this, and one that other readers would round is refused rather than told apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SafeInteger(i64);
 
 impl SafeInteger {
@@ -22,6 +21,12 @@ impl SafeInteger {
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
+    }
+}
+
+impl Serialize for SafeInteger {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.0)
     }
 }
 

@@ -26,15 +26,16 @@ pub(super) const CONTRACT: &[File] = files!["wit/processor.wit"];
 pub(super) const RUST_WORKSPACE: &str = include_str!("../../../../guest-examples/rust/Cargo.toml");
 
 /// The example of a language, with the module that it builds upon.
-pub(super) fn of(language: Language) -> &'static [File] {
-    match language {
-        Language::Rust => RUST,
-        Language::Python => PYTHON,
-        Language::Ts => TS,
-        Language::Js => JS,
-        Language::Go => GO,
-        Language::C => C,
-    }
+pub(super) fn of(language: Language) -> impl Iterator<Item = &'static File> {
+    let (files, shared): (&[File], &[File]) = match language {
+        Language::Rust => (RUST, &[]),
+        Language::Python => (PYTHON, &[]),
+        Language::Ts => (TS, JS_MODULE),
+        Language::Js => (JS, JS_MODULE),
+        Language::Go => (GO, &[]),
+        Language::C => (C, &[]),
+    };
+    files.iter().chain(shared)
 }
 
 const RUST: &[File] = files![
@@ -77,18 +78,6 @@ const TS: &[File] = files![
     "guest-examples/ts/totals/processor.test.ts",
     "guest-examples/ts/totals/processor.ts",
     "guest-examples/ts/totals/tsconfig.json",
-    "sdk/js/blank.js",
-    "sdk/js/build.js",
-    "sdk/js/contract.js",
-    "sdk/js/memory.js",
-    "sdk/js/nesting.js",
-    "sdk/js/package.json",
-    "sdk/js/report.js",
-    "sdk/js/testing.d.ts",
-    "sdk/js/testing.js",
-    "sdk/js/tidemill.d.ts",
-    "sdk/js/tidemill.js",
-    "sdk/js/typescript.js",
 ];
 const JS: &[File] = files![
     "guest-examples/js/build.sh",
@@ -97,6 +86,9 @@ const JS: &[File] = files![
     "guest-examples/js/totals/payment.js",
     "guest-examples/js/totals/processor.js",
     "guest-examples/js/totals/processor.test.js",
+];
+/// The module of both JavaScript and TypeScript.
+const JS_MODULE: &[File] = files![
     "sdk/js/blank.js",
     "sdk/js/build.js",
     "sdk/js/contract.js",

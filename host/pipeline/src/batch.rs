@@ -15,7 +15,7 @@ pub struct BatchBounds {
 
 impl Default for BatchBounds {
     fn default() -> Self {
-        Self { events_max: 1_000, bytes_max: 1024 * 1024 }
+        Self { events_max: 10_000, bytes_max: 4 * 1024 * 1024 }
     }
 }
 

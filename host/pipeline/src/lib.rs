@@ -19,6 +19,7 @@ mod event;
 mod batch;
 mod topology;
 mod overlay;
+mod pace;
 mod failure;
 mod commit;
 mod ports;

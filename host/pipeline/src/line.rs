@@ -15,6 +15,7 @@ use crate::{
     WorkerSettings,
     apply::{Applied, Policy, Unapplied, apply, halted, refused},
     intake::{Intake, Next},
+    pace::Pace,
 };
 
 /// Batches that meet the wall clock on a fresh instance before their partition stops.
@@ -57,6 +58,7 @@ pub(crate) struct Line<'a, P, T> {
     pub(crate) backoff: &'a mut Backoff,
     pub(crate) overtimes: &'a mut Option<(ReadFrom, u32)>,
     pub(crate) spans_max: &'a mut usize,
+    pub(crate) pace: &'a mut Pace,
     pub(crate) known: &'a mut Known,
     pub(crate) checkpoint: Checkpoint,
 }
@@ -77,7 +79,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let next = tokio::select! {
             biased;
             _ = self.orders.changed() => return Err(Turn::Ordered),
-            next = intake.next(self.settings.batch, *self.spans_max) => next,
+            next = intake.next(self.pace.bounds(), *self.spans_max) => next,
         };
         let batch = match next {
             Next::Batch(batch) => batch,
@@ -145,6 +147,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let commit = Commit { writes, parked: aside.parked, code, durability, ..Commit::of_step(claim, guard, step) };
         seat.commit(self.store, commit).await?;
         drop(seat);
+        self.pace.took(batch.len(), began.elapsed());
 
         if let Some((observer, committed, began)) = seen {
             observer.committed(Committed { committing: began.elapsed(), ..committed });

@@ -3,7 +3,7 @@
 //! It keeps no progress of its own that the store could contradict: a start, a restart, a failed commit and a
 //! commit whose answer was lost are the same case.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::sleep};
 
@@ -13,6 +13,7 @@ use crate::{
     WriteBounds,
     commit::NewPartition,
     line::{Known, Line, Turn},
+    pace::Pace,
     spans::way,
 };
 
@@ -25,6 +26,8 @@ pub struct WorkerSettings {
     pub feed_identity: String,
     /// How large a call may be.
     pub batch: BatchBounds,
+    /// How long a batch should take: within its bounds it grows while it is quicker, and shrinks when it is not.
+    pub batch_time: Duration,
     /// What a batch may write.
     pub writes: WriteBounds,
     /// What happens to an event that is rejected.
@@ -76,6 +79,7 @@ pub struct Worker<S, P, T> {
     overtimes: Option<(ReadFrom, u32)>,
     /// The most spans in a batch: fewer after a rejection, more again after commits.
     spans_max: usize,
+    pace: Pace,
     known: Known,
 }
 
@@ -90,6 +94,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         monitor: Arc<Monitor>,
     ) -> Self {
         let backoff = Backoff::new(settings.retry);
+        let pace = Pace::new(settings.batch, settings.batch_time);
         Self {
             settings,
             fetcher,
@@ -100,6 +105,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
             backoff,
             overtimes: None,
             spans_max: usize::MAX,
+            pace,
             known: Known::default(),
         }
     }
@@ -168,8 +174,9 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         let (sink, fetched) = way(self.settings.fetch_ahead_bytes);
         let from = checkpoint.read_from.clone();
         self.known.generation = Some(checkpoint.generation);
-        let Self { settings, fetcher, lane, store, orders, monitor, backoff, overtimes, spans_max, known } = self;
-        let line = Line { settings, lane, store, orders, monitor, backoff, overtimes, spans_max, known, checkpoint };
+        let Self { settings, fetcher, lane, store, orders, monitor, backoff, overtimes, spans_max, pace, known } = self;
+        let line =
+            Line { settings, lane, store, orders, monitor, backoff, overtimes, spans_max, pace, known, checkpoint };
         tokio::select! {
             biased;
             turn = line.run(fetched) => turn,

@@ -179,6 +179,7 @@ impl<B: Backend> World<B> {
             key: key.clone(),
             feed_identity: "simulated".into(),
             batch: BatchBounds { events_max: 1 + self.dice.below(12), bytes_max: 100 },
+            batch_time: Duration::from_millis(u64::try_from(1 + self.dice.below(100)).unwrap()),
             writes: WriteBounds::default(),
             on_reject: self.on_reject,
             durability: Durability::Normal,

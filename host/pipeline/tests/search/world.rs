@@ -141,6 +141,7 @@ impl World {
             key: key(),
             feed_identity: IDENTITY.into(),
             batch: self.bounds,
+            batch_time: Duration::from_secs(1),
             writes: WriteBounds::default(),
             on_reject: self.on_reject,
             durability: Durability::Normal,

@@ -60,7 +60,7 @@ impl FeedBounds {
             fetch_ahead_bytes: u32::try_from(section.setting(
                 "fetch-ahead-bytes",
                 &Size(64 * KIB..=GIB),
-                "\"4MiB\"",
+                "\"8MiB\"",
                 "How much of each partition may wait in memory for the component.",
             ))
             .unwrap_or(u32::MAX),

@@ -39,6 +39,8 @@ pub struct ProcessorConfig {
     pub durability: Durability,
     /// How large a batch may be.
     pub batch: BatchBounds,
+    /// How long a batch should take.
+    pub batch_time: Duration,
     /// The least level of the component's log lines that are kept.
     pub log_level: Level,
     /// What the component may read.
@@ -130,9 +132,10 @@ impl ProcessorConfig {
             "`reuse` keeps an instance from batch to batch: for components that are slow to start.",
         );
         let durability = section.setting("durability", &Choice(&[("normal", Durability::Normal), ("full", Durability::Full)]), "\"normal\"", "`full` waits for the disk at every commit. `normal` may lose the last commits at a power cut, state and cursor together, and reads them again.");
-        let events_max = section.setting("batch-events", &Count(1..=100_000), "1_000", "The most events in one call.");
+        let events_max = section.setting("batch-events", &Count(1..=100_000), "10_000", "The most events in one call.");
+        let batch_time = section.setting("batch-time", &Time(Duration::from_millis(1)..=Duration::from_mins(1)), "\"100ms\"", "How long a batch should take, its commit included. Batches grow towards `batch-events` while they are quicker, and shrink when they are slower; but never below what stands between two checkpoints of the feed.");
         let bytes_max =
-            section.setting("batch-bytes", &Size(KIB..=256 * MIB), "\"1MiB\"", "The most bytes of events in one call.");
+            section.setting("batch-bytes", &Size(KIB..=256 * MIB), "\"4MiB\"", "The most bytes of events in one call.");
         let log_level = section.setting(
             "log-level",
             &Choice(LOG_LEVELS),
@@ -160,6 +163,7 @@ impl ProcessorConfig {
             instances,
             durability,
             batch,
+            batch_time,
             log_level,
             config,
             limits,

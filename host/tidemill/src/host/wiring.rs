@@ -251,6 +251,7 @@ pub(crate) fn worker_settings(
         key,
         feed_identity,
         batch: config.batch,
+        batch_time: config.batch_time,
         writes: config.limits.writes,
         on_reject: config.on_reject,
         durability: config.durability,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "a command line speaks on standard error")]
 
+mod bench;
 mod crash;
 mod demo;
 mod deny;
@@ -54,6 +55,8 @@ enum Task {
     },
     /// Measures what a processor costs in each language, and writes it into docs/languages.md.
     Languages,
+    /// Measures Tidemill against consumers written by hand, and writes docs/performance.md.
+    Bench(bench::BenchArgs),
     /// Kills a real host again and again and checks that nothing is lost or applied twice.
     Crash {
         /// How many times.
@@ -87,6 +90,7 @@ fn run(task: Task) -> Result<()> {
         Task::DemoComponent { check: false } => demo::rebuild(),
         Task::DemoComponent { check: true } => demo::check(),
         Task::Languages => languages::run(),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Crash { kills } => crash::run(kills),
         Task::Soak { events } => soak::run(events),
     }

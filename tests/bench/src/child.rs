@@ -1,0 +1,93 @@
+//! A process of a run: what it cost is known when it has ended, and it is killed when nobody waits for it.
+
+use std::{
+    fs,
+    process::{Child as Process, Command, ExitStatus},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+/// A process that was started.
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: Process,
+    what: String,
+    begun: Instant,
+}
+
+/// What a process took from its start to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// From its start to its end.
+    pub(crate) wall: Duration,
+    /// On any core, in its own code and in the system's, in hundredths of a second.
+    pub(crate) cpu: Duration,
+}
+
+impl Child {
+    /// Starts it.
+    pub(crate) fn start(what: &str, command: &mut Command) -> Result<Self> {
+        let begun = Instant::now();
+        let process = command.spawn().with_context(|| format!("{what} does not start: {command:?}"))?;
+        Ok(Self { process, what: what.to_owned(), begun })
+    }
+
+    /// The process, for its standard streams.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// What the system calls it.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// An error if it has ended, whether well or not.
+    pub(crate) fn still_runs(&mut self) -> Result<()> {
+        let ended: Option<ExitStatus> = self.process.try_wait()?;
+        ensure!(ended.is_none(), "{} has ended too early: {ended:?}", self.what);
+        Ok(())
+    }
+
+    /// The processor time that it took until now.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        cpu(self.id())
+    }
+
+    /// Waits until it has ended, which must be well.
+    pub(crate) fn wait(mut self) -> Result<Cost> {
+        let pid = Pid::from_child(&self.process);
+        // It has ended but is still listed, so that its account can be read.
+        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        let wall = self.begun.elapsed();
+        let cpu = cpu(self.id())?;
+        let status = self.process.wait()?;
+        ensure!(status.success(), "{}: {status}", self.what);
+        Ok(Cost { wall, cpu })
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// Processor time of a process and of its children that ended, as Linux accounts for it.
+fn cpu(id: u32) -> Result<Duration> {
+    /// What Linux shows to programs, whatever the kernel was built with.
+    const TICKS_PER_SECOND: u64 = 100;
+    let file = format!("/proc/{id}/stat");
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("{file} cannot be read: the benchmark needs Linux"))?;
+    // The name stands in parentheses and may have any sign in it.
+    let (_, fields) = text.rsplit_once(')').context("the process has no name")?;
+    // `utime`, `stime`, `cutime`, `cstime` are the fields 14 to 17 of proc(5); the state behind the name is field 3.
+    let ticks: Option<Vec<u64>> = fields.split_whitespace().skip(11).take(4).map(|field| field.parse().ok()).collect();
+    let ticks: u64 = ticks.with_context(|| format!("{file} is not as proc(5) says"))?.iter().sum();
+    Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
+}

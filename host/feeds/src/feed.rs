@@ -1,9 +1,10 @@
 //! A feed: discovers its partitions and gives a source for each.
 
 use std::{
+    collections::HashMap,
     fmt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use bytes::BytesMut;
@@ -13,7 +14,10 @@ use url::Url;
 use crate::{
     Address, Bounds, Discovery, FeedError, FeedSettings, FeedSource, Protocol,
     discovery::{self, NoDiscovery},
+    flight::PublishedPages,
     http::{Http, body_failure},
+    reader::Reader,
+    readership::{Readership, Room},
     recorded, request,
 };
 
@@ -45,6 +49,9 @@ pub(crate) struct Publisher {
     pub(crate) event_headers: Vec<String>,
     partitions: Option<u32>,
     known: Mutex<Known>,
+    /// Who reads, by partition.
+    readerships: Mutex<HashMap<PartitionId, Weak<Readership<PublishedPages>>>>,
+    room: Arc<Room>,
 }
 
 /// What the discoveries found so far.
@@ -89,6 +96,8 @@ impl Feed {
                     event_headers: settings.event_headers,
                     partitions: settings.partitions.map(std::num::NonZeroU32::get),
                     known: Mutex::new(Known { protocol: settings.protocol, token: None }),
+                    readerships: Mutex::default(),
+                    room: Arc::new(Room::new(settings.bounds.shared_bytes_max)),
                 };
                 (Place::Publisher(Box::new(publisher)), identity)
             }
@@ -117,10 +126,34 @@ impl Feed {
         }
     }
 
-    /// The source of one partition. Sources of one feed may fetch at the same time.
+    /// A source of one partition. Sources of one feed may fetch at the same time; those of a partition that stand at the
+    /// same place share a request, and what was read lately.
     #[must_use]
     pub fn source(&self, partition: PartitionId) -> FeedSource {
-        FeedSource::new(self.clone(), partition)
+        match &self.shared.place {
+            Place::File(_) => FeedSource::recorded(self.clone(), partition),
+            Place::Publisher(publisher) => FeedSource::published(Reader::new(self.readership(publisher, partition))),
+        }
+    }
+
+    /// Lets go of what was read lately: whatever is read next is asked of the publisher, who may have been repaired.
+    pub fn forget(&self) {
+        if let Place::Publisher(publisher) = &self.shared.place {
+            let readerships = publisher.readerships.lock().unwrap_or_else(PoisonError::into_inner);
+            readerships.values().filter_map(Weak::upgrade).for_each(|readership| readership.forget());
+        }
+    }
+
+    fn readership(&self, publisher: &Publisher, partition: PartitionId) -> Arc<Readership<PublishedPages>> {
+        let mut readerships = publisher.readerships.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(readership) = readerships.get(&partition).and_then(Weak::upgrade) {
+            return readership;
+        }
+        readerships.retain(|_, readership| readership.strong_count() > 0);
+        let pages = PublishedPages::new(self.clone(), partition.clone());
+        let readership = Arc::new(Readership::new(pages, Arc::clone(&publisher.room)));
+        readerships.insert(partition, Arc::downgrade(&readership));
+        readership
     }
 }
 

@@ -3,10 +3,10 @@
 //! ```text
 //!   Feed ──discover──▶ partitions
 //!    │
-//!    └─source─▶ FeedSource ──▶ Http ──▶ Body ──▶ Page ──▶ spans
-//!                    │        request,  bytes    lines
-//!                    │        answer
-//!                    └───────▶ file ─────────────────────▶ spans
+//!    └─source─▶ FeedSource ──▶ Reader ──▶ Readership ──▶ Flight: Http ──▶ Body ──▶ Page ──▶ spans
+//!                    │          one of     what they       request,  bytes    lines
+//!                    │          many       share           answer
+//!                    └───────▶ file ───────────────────────────────────────────────────▶ spans
 //! ```
 //!
 //! [`Page`] and what is below it (lines, JSON, CloudEvents) is pure: bytes in, spans out. What is done about a
@@ -15,6 +15,11 @@
 mod settings;
 mod feed;
 mod source;
+mod reader;
+mod readership;
+mod rest;
+mod recent;
+mod flight;
 mod discovery;
 mod request;
 mod http;

@@ -66,6 +66,9 @@ pub struct Bounds {
     /// `page-bytes-max`: the longest page, after decompression. A longer one is cut at its last checkpoint; one
     /// without a checkpoint in it stops the partition. At most 4 GiB count.
     pub page_bytes_max: usize,
+    /// `shared-bytes`: the most bytes of what was read lately that are kept for others who read the same partitions.
+    /// Nothing is kept of a partition with one reader.
+    pub shared_bytes_max: usize,
     /// `header-bytes-max`: the most bytes of the headers of an answer.
     pub header_bytes_max: usize,
     /// `time-to-first-byte`: from a request to the head of its answer, connecting included.
@@ -85,6 +88,7 @@ impl Default for Bounds {
         Self {
             line_bytes_max: 1024 * 1024,
             page_bytes_max: 64 * 1024 * 1024,
+            shared_bytes_max: 16 * 1024 * 1024,
             header_bytes_max: 64 * 1024,
             time_to_first_byte: Duration::from_secs(30),
             idle_time: Duration::from_secs(30),

@@ -185,7 +185,7 @@ impl<S: Source> Fetcher<S> {
         Ok(())
     }
 
-    async fn idle(&self, run: &mut Run, closed: bool, moved: bool) -> Result<(), End> {
+    async fn idle(&mut self, run: &mut Run, closed: bool, moved: bool) -> Result<(), End> {
         run.event_free = run.event_free.saturating_add(1);
         if closed {
             run.closed_pages += 1;
@@ -197,7 +197,7 @@ impl<S: Source> Fetcher<S> {
         } else if moved {
             sleep(SHORT_WAIT.saturating_mul(run.event_free).min(self.settings.poll_interval)).await;
         } else {
-            sleep(self.settings.poll_interval).await;
+            self.source.rest(&run.from, self.settings.poll_interval).await;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The ports: what the worker needs of a source, a processor and a store.
 
-use std::{future::Future, num::NonZeroU32, ops::Range, sync::Arc};
+use std::{future::Future, num::NonZeroU32, ops::Range, sync::Arc, time::Duration};
 
 use crate::{
     Batch, Checkpoint, Claim, Code, Commit, Failure, Overlay, PartitionKey, ReadFrom, Refusal, Snapshot, SpanSink,
@@ -15,6 +15,12 @@ pub trait Source: Send {
     /// # Errors
     /// When the page could not be had or ended badly. Spans handed on before that are good.
     fn fetch(&mut self, ask: Ask, spans: &mut SpanSink) -> impl Future<Output = Result<PageEnd, Failure>> + Send;
+
+    /// Waits before a place behind which nothing was is asked again: for an interval. A source that hears from others
+    /// how it stands there may wait for longer, for as long as it would only be told the same. May be dropped at any moment.
+    fn rest(&mut self, _from: &ReadFrom, interval: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(interval)
+    }
 }
 
 /// What is asked of a source.

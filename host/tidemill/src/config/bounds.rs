@@ -18,6 +18,8 @@ pub struct FeedBounds {
     pub header_bytes_max: usize,
     /// The most bytes of a partition that wait for the component.
     pub fetch_ahead_bytes: u32,
+    /// The most bytes of the feed that are kept for other processors.
+    pub shared_bytes_max: usize,
     /// From the request to the first byte of the answer, connecting included.
     pub time_to_first_byte: Duration,
     /// Between two bytes of an answer.
@@ -64,6 +66,12 @@ impl FeedBounds {
                 "How much of each partition may wait in memory for the component.",
             ))
             .unwrap_or(u32::MAX),
+            shared_bytes_max: section.setting(
+                "shared-bytes",
+                &Size(0..=4 * GIB),
+                "\"16MiB\"",
+                "How much of what one processor has read of the feed is kept for others, so that they need not ask for it again. With one processor nothing is kept.",
+            ),
             time_to_first_byte: section.setting(
                 "time-to-first-byte",
                 &wait(),

@@ -196,6 +196,8 @@ impl Runner {
                 () = due(again) => again = self.reload(&running, &mut backoff).await,
                 Some((request, done)) = self.requests.recv() => {
                     requests::execute(&running, request).await;
+                    // A person may have repaired the publisher: what it says is asked for again.
+                    self.feeds.iter().for_each(|(listing, _)| listing.feed.forget());
                     running.tell(|order: &mut Order| order.revision += 1);
                     if done.send(()).is_err() {
                         tracing::debug!("the desk is gone: the host is about to end");

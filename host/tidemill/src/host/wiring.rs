@@ -219,6 +219,7 @@ pub(crate) fn open_feed(name: &FeedName, config: &FeedConfig) -> anyhow::Result<
         bounds: Bounds {
             line_bytes_max: bounds.line_bytes_max,
             page_bytes_max: bounds.page_bytes_max,
+            shared_bytes_max: bounds.shared_bytes_max,
             header_bytes_max: bounds.header_bytes_max,
             time_to_first_byte: bounds.time_to_first_byte,
             idle_time: bounds.idle_time,

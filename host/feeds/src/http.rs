@@ -61,6 +61,9 @@ impl Http {
                 return Err(wrong("there are none".to_owned()));
             }
             builder = builder.tls_certs_only(certificates);
+        } else if is_plain(&settings.address) && !is_behind_a_proxy() {
+            // To read those of the system costs more than anything else at the start of a host.
+            builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(|error| {
             problem(
@@ -187,6 +190,16 @@ impl Http {
         let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         line.chars().filter(|char| !char.is_control()).take(DETAIL_CHARS_MAX).collect()
     }
+}
+
+/// Whether no certificate is ever looked at: redirects stay within the origin.
+fn is_plain(address: &Address) -> bool {
+    matches!(address, Address::Http(url) if url.scheme() == "http")
+}
+
+/// Whether requests of a plain address may go through a proxy, which may have a certificate.
+fn is_behind_a_proxy() -> bool {
+    ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].iter().any(|name| std::env::var_os(name).is_some())
 }
 
 /// What a message must not hold.

@@ -8,7 +8,7 @@ use std::{
 use tidemill_pipeline::Failure;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use crate::{
@@ -21,8 +21,12 @@ use crate::{
 
 /// How long the batches that run may take to end after a first signal.
 const STOP_TIME: Duration = Duration::from_secs(10);
-/// How often it is looked whether everything is at rest, and progress is drawn.
+/// How often progress is drawn, and looked whether everything has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// How often it is looked whether everything is at rest, where somebody waits for that.
+const REST_INTERVAL: Duration = Duration::from_millis(2);
+/// Looks at many partitions take long: between two of them there is so many times as much time as one takes.
+const REST_LOOK_SHARE: u32 = 20;
 /// Signals within this time of the first are the same one: `timeout` and terminals signal a process and its group.
 const SAME_SIGNAL: Duration = Duration::from_millis(250);
 
@@ -47,8 +51,8 @@ pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -
         Some(feeds) => AcceptFeedChange::Feeds(feeds),
     };
     let began = Instant::now();
-    let mut host = Host::start(&config, HostOptions { accept_feed_change, ..HostOptions::default() }).await?;
-    let end = watch(&mut host, &mut signals, args.until_idle, progress).await;
+    let host = Host::start(&config, HostOptions { accept_feed_change, ..HostOptions::default() }).await?;
+    let end = watch(&host, &mut signals, args.until_idle, progress).await;
     progress.clear();
     let events: u64 = host.seen().iter().map(|(_, _, seen)| seen.events).sum();
     let elapsed = began.elapsed();
@@ -79,7 +83,7 @@ pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -
     })
 }
 
-async fn watch(host: &mut Host, signals: &mut Signals, until_idle: bool, progress: &Progress) -> End {
+async fn watch(host: &Host, signals: &mut Signals, until_idle: bool, progress: &Progress) -> End {
     let mut looks = interval(LOOK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -89,6 +93,7 @@ async fn watch(host: &mut Host, signals: &mut Signals, until_idle: bool, progres
                 tracing::info!("stopping after the batches that run; a second signal stops at once");
                 return End::Signal;
             }
+            clean = rest(host), if until_idle => return End::Rest(clean),
             _ = looks.tick() => {}
         }
         if progress.is_drawn() {
@@ -97,12 +102,22 @@ async fn watch(host: &mut Host, signals: &mut Signals, until_idle: bool, progres
         if let Some(failure) = host.store_failure() {
             return End::StoreStopped(failure);
         }
-        if until_idle && let Some(clean) = host.at_rest() {
-            return End::Rest(clean);
-        }
         if host.has_ended() {
             return End::Ended;
         }
+    }
+}
+
+/// Waits until everything is at rest, and says whether all went well. A store that stopped is no rest.
+async fn rest(host: &Host) -> bool {
+    loop {
+        let began = Instant::now();
+        if host.store_failure().is_none()
+            && let Some(clean) = host.at_rest()
+        {
+            return clean;
+        }
+        sleep((began.elapsed() * REST_LOOK_SHARE).clamp(REST_INTERVAL, LOOK_INTERVAL)).await;
     }
 }
 

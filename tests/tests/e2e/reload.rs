@@ -113,6 +113,34 @@ fn a_component_is_swapped_under_load_without_losing_or_repeating_an_event() {
 }
 
 #[test]
+fn no_partition_waits_for_the_batch_of_another_when_the_component_is_replaced() {
+    let publisher = Publisher::start(2, 9);
+    publisher.set_span(5_000);
+    let project = Project::new(&format!(
+        "[feeds.orders]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = 2\npage-size = 5_000\npoll-interval = \"10ms\"\n\
+         [processors.burner]\ncomponent = \"burner.wasm\"\nfeeds = [\"orders\"]\nstate = \"partitioned\"\n\
+         [processors.burner.config]\nturns = 5_000_000\n\
+         [processors.burner.limits]\ncall-time = \"10m\"\nfuel-per-event = 1_000_000_000\n",
+        publisher.url()
+    ));
+    let burner = example("rust", "burner");
+    project.put("burner.wasm", &burner);
+    let events = |count: usize| (0..count).map(|number| format!("{{\"number\":{number}}}"));
+    // The batch of the first partition takes the better part of a minute, those of the second some milliseconds.
+    publisher.append(0, events(5_000));
+    publisher.append(1, events(1));
+    let mut host = project.start();
+    host.wait_for("processing", 2);
+    host.wait_for("committed", 1);
+    project.put("burner.wasm", &with_a_note(&burner, "another"));
+    wait_until("a commit of the new component", || {
+        publisher.append(1, events(1));
+        project.partition("burner", "1")["lineage"].as_array().is_some_and(|stretches| stretches.len() == 2)
+    });
+    assert_eq!(project.partition("burner", "0")["position"], 0, "the first partition is still at its first batch");
+}
+
+#[test]
 fn a_file_that_does_not_load_is_refused_with_the_reason_and_the_old_component_goes_on() {
     let (publisher, project, first) = start(2);
     append(&publisher, 50);

@@ -237,7 +237,6 @@ impl Runner {
         running.swap(component).await?;
         let swapping = began.elapsed();
         tracing::info!(processor = %self.id.name, was = was.short(), is = is.short(), ?swapping, "the component was reloaded");
-        running.tell(|order: &mut Order| order.revision += 1);
         Ok(Reloaded::Swapped { was: Some(was), is, compiling, swapping })
     }
 }

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures_util::future::join_all;
 use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Observer, Order,
     PartitionKey, ReadFrom, Seen, StateGuard, StateSpace, Status,
@@ -108,29 +109,42 @@ impl Running {
         lock(&self.lanes).values().cloned().collect()
     }
 
-    /// Puts another component into every lane, between two batches, once it is accepted. Lanes that begin later get it
-    /// too.
+    /// Puts another component into every lane, and notes it. What stopped over the one before tries again.
     ///
     /// # Errors
-    /// When it could not be accepted; then the one before goes on.
+    /// When it could not be noted; then the one before goes on.
     pub(crate) async fn swap(&self, component: Component) -> Result<(), Failure> {
-        // While nobody is at work: what stopped must try again with the new one, not with the one before.
+        let before = self.put(component.clone()).await;
+        // Not earlier: what the one before stopped at until its last batch must be tried again as well.
+        match self.wiring.accept(&self.claim, &component).await {
+            Ok(resumed) => {
+                self.begin_again(resumed > 0);
+                Ok(())
+            }
+            Err(failure) => {
+                self.put(before).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Lets workers begin again from the store: everybody, or only those that wait because something went wrong. To
+    /// the others it would only cost what they have fetched.
+    fn begin_again(&self, everybody: bool) {
+        for partition in lock(&self.partitions).values() {
+            if everybody || partition.monitor.borrow().trouble.is_some() {
+                partition.orders.send_modify(|order| order.revision += 1);
+            }
+        }
+    }
+
+    /// Puts a component into every lane, between two batches of that lane: none waits for the batch of another. Lanes
+    /// that begin later get it too. Gives the one that was there.
+    async fn put(&self, component: Component) -> Component {
+        let before = std::mem::replace(&mut *lock(&self.component), component);
         let lanes = self.lanes();
-        let mut seats = Vec::with_capacity(lanes.len());
-        for lane in &lanes {
-            seats.push(lane.enter().await);
-        }
-        self.wiring.accept(&self.claim, &component).await?;
-        *lock(&self.component) = component;
-        for seat in &mut seats {
-            seat.processor = self.processor();
-        }
-        drop(seats);
-        // Lanes that began meanwhile.
-        for lane in self.lanes().iter().filter(|lane| !lanes.iter().any(|known| Arc::ptr_eq(known, lane))) {
-            lane.enter().await.processor = self.processor();
-        }
-        Ok(())
+        join_all(lanes.iter().map(|lane| async { lane.enter().await.processor = self.processor() })).await;
+        before
     }
 
     /// Opens partitions that are not open yet.

@@ -91,13 +91,14 @@ impl Wiring {
         Ok(())
     }
 
-    /// Notes that a processor runs a component from now on. What stopped over the one before may try again.
-    pub(crate) async fn accept(&self, claim: &Claim, component: &Component) -> Result<(), Failure> {
+    /// Notes that a processor runs a component from now on. What stopped over the one before may try again; gives how
+    /// many partitions that are.
+    pub(crate) async fn accept(&self, claim: &Claim, component: &Component) -> Result<usize, Failure> {
         let resumed = self.store.accept_component(claim, component.digest()).await?;
         if resumed > 0 {
             tracing::info!(processor = %claim.processor.name, partitions = resumed, "stopped partitions try again with another component");
         }
-        Ok(())
+        Ok(resumed)
     }
 
     /// Loads a component. Blocks.

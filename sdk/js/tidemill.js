@@ -86,6 +86,9 @@ export function each(apply, { what } = {}) {
   });
 }
 
+// The batch of this call, until the next: most instances live for one, and need not free it event by event.
+let last;
+
 /** Calls `apply` once with all events of a batch. Walking them with `for … of` tells which one is being applied. */
 export function batch(apply) {
   return {
@@ -97,13 +100,15 @@ export function batch(apply) {
       Object.defineProperty(events, Symbol.iterator, {
         *value() {
           const before = current; // of a walk within a walk
-          for (const event of walk.call(events)) {
+          // Not `events`: an array that holds itself waits for the collector, which takes longer than to free it.
+          for (const event of walk.call(this)) {
             current = event.index;
             yield event;
           }
           current = before;
         },
       });
+      last = events;
       try {
         refusePromise(apply(events, { feed: raw.feed, partition: raw.partition }));
       } catch (error) {
@@ -141,9 +146,9 @@ export const state = {
 
   apply(writes) {
     contract.state.apply(
-      Array.from(writes, ([key, value]) => ({
-        key: text(key, "a key"),
-        value: value == null ? undefined : lower(value),
+      Array.from(writes, (write) => ({
+        key: text(write[0], "a key"),
+        value: write[1] == null ? undefined : lower(write[1]),
       })),
     );
   },

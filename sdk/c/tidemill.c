@@ -56,6 +56,12 @@ void *tm_arena_realloc(void *memory, size_t old_bytes, size_t bytes)
     return larger;
 }
 
+void tm_arena_trim(const void *end)
+{
+    size_t used = (size_t)((const char *)end - (const char *)newest);
+    newest->used = (used + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
 void tm_arena_clear(void)
 {
     while (newest != NULL) {

@@ -7,6 +7,9 @@
 /* Memory of `bytes` that begins with what `memory` (or NULL) held. */
 void *tm_arena_realloc(void *memory, size_t old_bytes, size_t bytes);
 
+/* Gives back what lies behind `end`, which is within the piece of memory that `tm_alloc` gave last. */
+void tm_arena_trim(const void *end);
+
 /* Frees everything that `tm_alloc` gave. */
 void tm_arena_clear(void);
 

@@ -30,7 +30,11 @@ yyjson_val *tm_json_read(tm_text json, const char **why)
     yyjson_doc *document = yyjson_read_opts((char *)(uintptr_t)json.ptr, json.len, YYJSON_READ_BIGNUM_AS_RAW, &memory, &error);
     if (document == NULL && why != NULL)
         *why = tm_format("%s at byte %zu", error.msg, error.pos).ptr;
-    return yyjson_doc_get_root(document);
+    yyjson_val *root = yyjson_doc_get_root(document);
+    if (root != NULL)
+        /* It makes room for a value every six bytes. Memory that is not touched is quick: a third of a call with texts of 1 KB. */
+        tm_arena_trim(root + yyjson_doc_get_val_count(document));
+    return root;
 }
 
 yyjson_val *tm_json_member(yyjson_val *object, const char *name)

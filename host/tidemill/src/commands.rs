@@ -21,7 +21,7 @@ mod stretch;
 mod tail;
 mod test;
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use anyhow::Context as _;
 
@@ -31,6 +31,10 @@ use crate::{
     logging::Tap,
     output::Progress,
 };
+
+/// A thread that reads or writes files ends when it had nothing to do for so long. Looks at the database take turns on those
+/// that there are, several a second: with more time none would ever end.
+const IDLE_THREAD: Duration = Duration::from_secs(1);
 
 /// Does what was asked.
 ///
@@ -68,7 +72,8 @@ pub fn execute(args: Args, progress: &Progress, tap: &Tap) -> anyhow::Result<Exi
 
 /// Runs a command, or a part of one, that waits for things.
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().thread_keep_alive(IDLE_THREAD).build();
     let runtime = runtime.context("the runtime does not start")?;
     let exit = runtime.block_on(command);
     // What a command has not waited for by now, such as a compilation, it does not want any more.

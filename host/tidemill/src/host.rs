@@ -20,6 +20,7 @@ mod reloader;
 mod requests;
 mod runner;
 mod running;
+mod stamp;
 mod troubles;
 mod watcher;
 mod wiring;

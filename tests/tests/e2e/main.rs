@@ -13,6 +13,7 @@ mod reload;
 mod replay;
 mod requests;
 mod scaffold;
+mod scale;
 mod simulation;
 mod store;
 mod tidy;

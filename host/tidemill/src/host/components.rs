@@ -1,18 +1,22 @@
 //! Component files: read, loaded, and kept, so that a host whose file went bad runs the last good one.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use tidemill_pipeline::{Claim, Digest, Failure, FailureKind, Stage};
-use tokio::task::spawn_blocking;
+use tokio::{sync::Mutex as AsyncMutex, task::spawn_blocking};
 
-use super::wiring::{Component, Wiring};
-use crate::config::ProcessorConfig;
+use super::{
+    stamp::Stamp,
+    wiring::{Component, Wiring},
+};
+use crate::config::{Limits, ProcessorConfig};
 
 /// Loads the component files of processors.
 #[derive(Debug)]
@@ -20,6 +24,18 @@ pub(crate) struct Components {
     /// Where accepted files are kept, each under its digest.
     directory: PathBuf,
     wiring: Arc<Wiring>,
+    files: Mutex<HashMap<PathBuf, Slot>>,
+}
+
+/// What is known of a file. Whoever holds its lock reads the file for all who have it.
+type Slot = Arc<AsyncMutex<Option<Known>>>;
+
+/// A file that was loaded and kept. As long as its stamp is the same it need not be read again.
+#[derive(Debug)]
+struct Known {
+    stamp: Stamp,
+    limits: Limits,
+    component: Component,
 }
 
 /// A component whose file changed.
@@ -42,19 +58,18 @@ impl Components {
     pub(crate) fn new(data: &Path, wiring: Arc<Wiring>) -> io::Result<Self> {
         let directory = data.join("components");
         fs::create_dir_all(&directory)?;
-        Ok(Self { directory, wiring })
+        Ok(Self { directory, wiring, files: Mutex::default() })
     }
 
     /// The component of a processor at its start: its file, or else the last one that was accepted.
     pub(crate) async fn at_start(&self, claim: &Claim, config: &ProcessorConfig) -> anyhow::Result<Loaded> {
         let accepted = self.wiring.store.accepted_component(&claim.processor).await?;
-        let file = config.component.clone();
-        match self.load(file, config).await {
-            Ok((component, bytes)) => {
-                self.keep(component.digest(), bytes).await?;
+        match self.of_file(config).await {
+            Ok(component) => {
                 self.wiring.accept(claim, &component).await?;
                 Ok(Loaded { component, instead: None })
             }
+            Err(error) if passing(&error).is_some() => Err(error),
             Err(error) => {
                 let Some(digest) = accepted else { return Err(error) };
                 let Ok((component, _)) = self.load(self.path(digest), config).await else { return Err(error) };
@@ -70,9 +85,7 @@ impl Components {
         config: &ProcessorConfig,
         running: Digest,
     ) -> anyhow::Result<Option<Changed>> {
-        let (path, bytes_max) = (config.component.clone(), config.limits.component_bytes_max);
-        let bytes = spawn_blocking(move || read(&path, bytes_max)).await??;
-        let found = Digest::of(&bytes);
+        let found = self.digest(config).await?;
         if found == running {
             return Ok(None);
         }
@@ -81,10 +94,40 @@ impl Components {
             "the component's file changed; it is loaded beside the running component"
         );
         let began = Instant::now();
+        let component = self.of_file(config).await?;
+        Ok(Some(Changed { component, compiling: began.elapsed() }))
+    }
+
+    /// The component of a processor's file, loaded and kept. However many processors have the file, it is read once.
+    async fn of_file(&self, config: &ProcessorConfig) -> anyhow::Result<Component> {
+        let slot = self.slot(&config.component);
+        let mut known = slot.lock().await;
+        let stamp = stamp(&config.component).await;
+        if let Some(component) = known.as_ref().and_then(|known| known.if_still(stamp, &config.limits)) {
+            return Ok(component);
+        }
+        let settled = stamp.filter(Stamp::is_settled);
         let (component, bytes) = self.load(config.component.clone(), config).await?;
-        let compiling = began.elapsed();
         self.keep(component.digest(), bytes).await?;
-        Ok(Some(Changed { component, compiling }))
+        *known = settled.map(|stamp| Known { stamp, limits: config.limits, component: component.clone() });
+        Ok(component)
+    }
+
+    /// The digest of a processor's file now.
+    async fn digest(&self, config: &ProcessorConfig) -> anyhow::Result<Digest> {
+        let (path, bytes_max) = (config.component.clone(), config.limits.component_bytes_max);
+        let slot = self.slot(&path);
+        let stamp = stamp(&path).await;
+        if let Some(component) = slot.lock().await.as_ref().and_then(|known| known.if_still(stamp, &config.limits)) {
+            return Ok(component.digest());
+        }
+        let bytes = spawn_blocking(move || read(&path, bytes_max)).await??;
+        Ok(Digest::of(&bytes))
+    }
+
+    fn slot(&self, file: &Path) -> Slot {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(files.entry(file.to_owned()).or_default())
     }
 
     async fn load(&self, path: PathBuf, config: &ProcessorConfig) -> anyhow::Result<(Component, Vec<u8>)> {
@@ -120,6 +163,18 @@ impl Components {
         };
         Ok(kept.map_err(unkept)?)
     }
+}
+
+impl Known {
+    /// The component, if the file is still the same and may use the same.
+    fn if_still(&self, stamp: Option<Stamp>, limits: &Limits) -> Option<Component> {
+        (Some(self.stamp) == stamp && self.limits == *limits).then(|| self.component.clone())
+    }
+}
+
+async fn stamp(file: &Path) -> Option<Stamp> {
+    let file = file.to_owned();
+    spawn_blocking(move || Stamp::read(&file)).await.ok().flatten()
 }
 
 /// The failure behind an error that says nothing about the component: the same may go well in a while.

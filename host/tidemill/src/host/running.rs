@@ -220,6 +220,17 @@ impl Running {
         partitions.iter().map(|(key, partition)| (key.clone(), partition.monitor.borrow().clone())).collect()
     }
 
+    /// Why partitions wait although they run. Cheap if none does.
+    pub(crate) fn troubles(&self) -> Vec<(PartitionKey, Failure)> {
+        let mut troubles = Vec::new();
+        for (key, partition) in lock(&self.partitions).iter() {
+            let seen = partition.monitor.borrow();
+            let failures = seen.feed_trouble.iter().chain(&seen.trouble);
+            troubles.extend(failures.map(|failure| (key.clone(), failure.clone())));
+        }
+        troubles
+    }
+
     /// Whether nothing will happen by itself.
     pub(crate) fn at_rest(&self) -> bool {
         lock(&self.planned).values().all(|planned| *planned) && lock(&self.partitions).values().all(Partition::at_rest)

@@ -115,12 +115,9 @@ impl Watched {
         let mut found: Vec<Trouble> = feeds.collect();
         for (processor, state) in &self.states {
             let RunnerState::Running(running) = &*state.borrow() else { continue };
-            for (key, seen) in running.seen() {
-                let (feed, partition) = (key.feed.as_str(), key.partition.as_str());
-                let failures = seen.feed_trouble.iter().chain(&seen.trouble);
-                found.extend(
-                    failures.map(|failure| trouble(Some(processor.as_str()), feed, Some(partition), failure, &now)),
-                );
+            for (key, failure) in running.troubles() {
+                let (feed, partition) = (key.feed.as_str(), Some(key.partition.as_str()));
+                found.push(trouble(Some(processor.as_str()), feed, partition, &failure, &now));
             }
         }
         found.truncate(TROUBLES_MAX);

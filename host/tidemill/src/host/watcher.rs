@@ -2,9 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,117 +12,138 @@ use notify_debouncer_full::{
     notify::{RecommendedWatcher, RecursiveMode},
 };
 use tokio::{
-    sync::broadcast,
-    time::{Interval, MissedTickBehavior, interval},
+    sync::watch,
+    task::{JoinSet, spawn_blocking},
+    time::{MissedTickBehavior, interval},
 };
+
+use super::stamp::Stamp;
 
 /// How long a file must be left alone before it is read: compilers write in pieces.
 const QUIET: Duration = Duration::from_millis(30);
-/// Changes that may wait for a runner. One that falls behind looks at its file anyway.
-const CHANGES_MAX: usize = 64;
-/// How often a component's path is looked at, beside what the system reports: that ends when the directory is replaced.
+/// How often the components' paths are looked at, beside what the system reports: that ends when the directory is replaced.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Watches the directories of component files; a rename into one is seen too. Its thread ends when it is dropped.
+/// Watches the directories of component files; a rename into one is seen too. However many processors have a file, it is
+/// looked at once. Its thread and its task end when it is dropped.
 pub(crate) struct Watcher {
-    changes: broadcast::Sender<Arc<[PathBuf]>>,
+    files: Arc<Files>,
     _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
+    _looks: JoinSet<()>,
 }
 
 impl Watcher {
-    /// Begins to watch. A directory that is not there is passed over with a warning.
+    /// Begins to watch. A directory that is not there is passed over with a warning. In a runtime.
     pub(crate) fn start<'a>(components: impl Iterator<Item = &'a Path>) -> anyhow::Result<Self> {
-        let (changes, _) = broadcast::channel(CHANGES_MAX);
-        let sender = changes.clone();
+        let components: BTreeSet<&Path> = components.collect();
+        let files = Arc::new(Files(Mutex::new(components.iter().map(|file| Watched::new(file)).collect())));
+        let reported = Arc::clone(&files);
         let seen = move |result: DebounceEventResult| match result {
             Ok(events) => {
                 let touched = events.iter().filter(|event| !event.kind.is_access());
-                let paths: Arc<[PathBuf]> = touched.flat_map(|event| event.paths.iter().cloned()).collect();
-                // Nobody may listen yet, or any more.
-                if !paths.is_empty() && sender.send(paths).is_err() {
-                    tracing::debug!("a file changed while no processor runs");
-                }
+                reported.touched(&touched.flat_map(|event| &event.paths).collect::<Vec<_>>());
             }
             Err(errors) => {
                 tracing::warn!(?errors, "the component files cannot be watched; restart to load changed ones");
             }
         };
         let mut debouncer = new_debouncer(QUIET, None, seen)?;
-        let directories: BTreeSet<&Path> = components.filter_map(Path::parent).collect();
+        let directories: BTreeSet<&Path> = components.iter().filter_map(|file| file.parent()).collect();
         for directory in directories {
             let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
             if let Err(error) = debouncer.watch(directory, RecursiveMode::NonRecursive) {
                 tracing::warn!(directory = %directory.display(), %error, "the directory cannot be watched; restart to load changed components");
             }
         }
-        Ok(Self { changes, _debouncer: debouncer })
+        let mut looks = JoinSet::new();
+        looks.spawn(look(Arc::clone(&files)));
+        Ok(Self { files, _debouncer: debouncer, _looks: looks })
     }
 
-    /// The changes of a file from now on. In a runtime.
+    /// The changes of a file from now on; none of a file that is not watched.
     pub(crate) fn changes(&self, file: &Path) -> FileChanges {
-        let mut looks = interval(LOOK_INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let known = std::fs::metadata(file).ok().as_ref().map(Stamp::of);
-        FileChanges { file: file.to_owned(), reported: self.changes.subscribe(), looks, known, seen: known }
+        let files = self.files.lock();
+        let watched = files.iter().find(|watched| watched.file == file);
+        FileChanges(watched.map(|watched| watched.changes.subscribe()))
     }
 }
 
-/// What tells a file from another one, or from itself before it was written, without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    modified: (i64, i64),
-    bytes: u64,
-}
-
-impl Stamp {
-    fn of(file: &std::fs::Metadata) -> Self {
-        let modified = (file.mtime(), file.mtime_nsec());
-        Self { device: file.dev(), inode: file.ino(), modified, bytes: file.len() }
+/// Looks at every file for as long as it is polled.
+async fn look(files: Arc<Files>) {
+    let mut looks = interval(LOOK_INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !files.lock().is_empty() {
+        looks.tick().await;
+        let files = Arc::clone(&files);
+        if let Err(error) = spawn_blocking(move || files.look()).await {
+            tracing::debug!(%error, "the component files were not looked at");
+        }
     }
 }
 
-/// The changes of one file.
-#[derive(Debug)]
-pub(crate) struct FileChanges {
+/// The files that are watched.
+struct Files(Mutex<Vec<Watched>>);
+
+struct Watched {
     file: PathBuf,
-    reported: broadcast::Receiver<Arc<[PathBuf]>>,
-    looks: Interval,
+    /// Raised by every change.
+    changes: watch::Sender<u64>,
     /// The file of the last change that was told.
     known: Option<Stamp>,
     /// The file of the last look.
     seen: Option<Stamp>,
 }
 
-impl FileChanges {
-    /// Waits until something happens to the file. May be dropped at any moment.
-    pub(crate) async fn next(&mut self) {
-        loop {
-            tokio::select! {
-                biased;
-                reported = self.reported.recv() => match reported {
-                    Ok(paths) if !paths.iter().any(|path| path.file_name() == self.file.file_name()) => {}
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {
-                        self.known = self.look().await;
-                        return;
-                    }
-                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-                },
-                _ = self.looks.tick() => {
-                    let (now, before) = (self.look().await, self.seen);
-                    self.seen = now;
-                    // Twice the same: nobody writes it any more, and no report is about to come.
-                    if now != self.known && now == before {
-                        self.known = now;
-                        return;
-                    }
-                }
+impl Watched {
+    fn new(file: &Path) -> Self {
+        let known = Stamp::read(file);
+        Self { file: file.to_owned(), changes: watch::Sender::new(0), known, seen: known }
+    }
+
+    fn tell(&mut self, now: Option<Stamp>) {
+        self.known = now;
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+}
+
+impl Files {
+    fn lock(&self) -> MutexGuard<'_, Vec<Watched>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The system says that something happened to these paths.
+    fn touched(&self, paths: &[&PathBuf]) {
+        for watched in self.lock().iter_mut() {
+            if paths.iter().any(|path| path.file_name() == watched.file.file_name()) {
+                let now = Stamp::read(&watched.file);
+                watched.tell(now);
             }
         }
     }
 
-    async fn look(&self) -> Option<Stamp> {
-        tokio::fs::metadata(&self.file).await.ok().as_ref().map(Stamp::of)
+    fn look(&self) {
+        for watched in self.lock().iter_mut() {
+            let now = Stamp::read(&watched.file);
+            // Twice the same: nobody writes it any more, and no report is about to come.
+            if now != watched.known && now == watched.seen {
+                watched.tell(now);
+            }
+            watched.seen = now;
+        }
+    }
+}
+
+/// The changes of one file.
+#[derive(Debug)]
+pub(crate) struct FileChanges(Option<watch::Receiver<u64>>);
+
+impl FileChanges {
+    /// Waits until something happens to the file. May be dropped at any moment.
+    pub(crate) async fn next(&mut self) {
+        let Some(changes) = &mut self.0 else { return std::future::pending().await };
+        if changes.changed().await.is_err() {
+            // The watcher is gone: the host is about to end.
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -19,6 +19,7 @@ mod places;
 mod publisher;
 mod results;
 mod run;
+mod scale;
 mod subject;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +35,8 @@ struct Arguments {
 enum Task {
     /// Compares the competitors.
     Compare(compare::CompareArgs),
+    /// Measures a host with many processors.
+    Scale(scale::ScaleArgs),
     /// Publishes a generated feed, and obeys commands on standard input.
     #[command(hide = true)]
     Publish(publisher::PublishArgs),
@@ -45,6 +48,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Compare(arguments) => compare::compare(&arguments),
+        Task::Scale(arguments) => scale::scale(&arguments),
         Task::Publish(arguments) => publisher::publish(&arguments),
         Task::Consume(arguments) => competitor::consume(&arguments),
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    process::{Child as Process, Command, ExitStatus},
+    process::{Child as Process, Command},
     time::{Duration, Instant},
 };
 
@@ -15,15 +15,6 @@ pub(crate) struct Child {
     process: Process,
     what: String,
     begun: Instant,
-}
-
-/// What a process took from its start to its end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cost {
-    /// From its start to its end.
-    pub(crate) wall: Duration,
-    /// On any core, in its own code and in the system's, in hundredths of a second.
-    pub(crate) cpu: Duration,
 }
 
 impl Child {
@@ -44,28 +35,28 @@ impl Child {
         self.process.id()
     }
 
-    /// An error if it has ended, whether well or not.
-    pub(crate) fn still_runs(&mut self) -> Result<()> {
-        let ended: Option<ExitStatus> = self.process.try_wait()?;
-        ensure!(ended.is_none(), "{} has ended too early: {ended:?}", self.what);
+    /// An error if it has ended, whether well or not. Its account can still be read.
+    pub(crate) fn still_runs(&self) -> Result<()> {
+        let ended = waitid(self.waited(), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG)?;
+        ensure!(ended.is_none(), "{} has ended too early", self.what);
         Ok(())
     }
 
-    /// The processor time that it took until now.
+    /// The processor time that it took until now, or until it ended.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        cpu(self.id())
+        cpu(self.process.id())
     }
 
-    /// Waits until it has ended, which must be well.
-    pub(crate) fn wait(mut self) -> Result<Cost> {
-        let pid = Pid::from_child(&self.process);
-        // It has ended but is still listed, so that its account can be read.
-        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
-        let wall = self.begun.elapsed();
-        let cpu = cpu(self.id())?;
+    /// Waits until it has ended, which must be well. Gives how long it ran.
+    pub(crate) fn wait(mut self) -> Result<Duration> {
         let status = self.process.wait()?;
+        let wall = self.begun.elapsed();
         ensure!(status.success(), "{}: {status}", self.what);
-        Ok(Cost { wall, cpu })
+        Ok(wall)
+    }
+
+    fn waited(&self) -> WaitId<'_> {
+        WaitId::Pid(Pid::from_child(&self.process))
     }
 }
 

@@ -33,9 +33,11 @@ pub(crate) struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     /// Renders the feed, and brings every state to where the rounds begin.
-    pub(crate) fn prepare(cell: &'a Cell, places: &'a Places, quick: bool) -> Result<Self> {
+    pub(crate) fn prepare(cell: &'a Cell, places: &'a Places, quick: bool, rounds: usize) -> Result<Self> {
         let before = cell.pages_before();
-        let ends = cell.competitors.iter().map(|competitor| before + cell.pages(*competitor, quick));
+        // Rounds that go on have one end, and it is there that the totals are compared.
+        let stretches = if cell.goes_on { rounds } else { 1 };
+        let ends = cell.competitors.iter().map(|competitor| before + stretches * cell.pages(*competitor, quick));
         let totals: BTreeMap<usize, Totals> = ends.chain([before]).map(|end| (end, cell.feed.totals(0..end))).collect();
         let pages = totals.last_key_value().map_or(0, |(end, _)| *end);
         let directory = places.kept().join("runs").join(cell.name);
@@ -70,17 +72,23 @@ impl<'a> Comparison<'a> {
         self.configure(competitor, &directory)
     }
 
-    /// Every competitor once, each over a copy of what it began with. Who begins changes from round to round.
+    /// Every competitor once, each over a copy of what it begins with. Who begins changes from round to round.
     pub(crate) fn round(&mut self, number: usize, rounds: &mut Rounds) -> Result<()> {
         let mut order = self.cell.competitors.clone();
         order.rotate_left(number % self.cell.competitors.len());
         for competitor in order {
-            let directory = self.directory.join("now");
-            empty(&directory)?;
-            copy(&self.template(competitor), &directory)?;
-            let before = self.cell.pages_before();
-            let sample =
-                self.measure(competitor, &directory, before, before + self.cell.pages(competitor, self.quick))?;
+            let (before, pages) = (self.cell.pages_before(), self.cell.pages(competitor, self.quick));
+            let mut directory = self.template(competitor);
+            let mut begin = before;
+            if self.cell.goes_on {
+                begin += number * pages;
+            } else {
+                let copied = self.directory.join("now");
+                empty(&copied)?;
+                copy(&directory, &copied)?;
+                directory = copied;
+            }
+            let sample = self.measure(competitor, &directory, begin, begin + pages)?;
             rounds.entry(competitor.name()).or_default().push(sample);
         }
         Ok(())

@@ -47,7 +47,7 @@ impl Database {
         &self,
         cursor: &str,
         partitions: usize,
-        writer: &mut Child,
+        writer: &Child,
         until: Instant,
     ) -> Result<SystemTime> {
         while !self.is_at(cursor, partitions)? {

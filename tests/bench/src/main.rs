@@ -14,13 +14,17 @@ mod comparison;
 mod competitor;
 mod database;
 mod feed;
+mod goal;
 mod machine;
+mod median;
+mod page;
 mod places;
 mod publisher;
 mod results;
 mod run;
 mod scale;
 mod subject;
+mod table;
 
 use clap::{Parser, Subcommand};
 
@@ -37,6 +41,8 @@ enum Task {
     Compare(compare::CompareArgs),
     /// Measures a host with many processors.
     Scale(scale::ScaleArgs),
+    /// Writes docs/performance.md and docs/performance.json from what was measured.
+    Page,
     /// Publishes a generated feed, and obeys commands on standard input.
     #[command(hide = true)]
     Publish(publisher::PublishArgs),
@@ -49,6 +55,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Compare(arguments) => compare::compare(&arguments),
         Task::Scale(arguments) => scale::scale(&arguments),
+        Task::Page => page::write(),
         Task::Publish(arguments) => publisher::publish(&arguments),
         Task::Consume(arguments) => competitor::consume(&arguments),
     }

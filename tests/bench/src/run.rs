@@ -32,7 +32,7 @@ pub(crate) struct Sample {
     pub(crate) seconds: f64,
     /// From the start of the process to its end.
     pub(crate) process_seconds: f64,
-    /// Processor time of the process, on all cores, from its start to its end.
+    /// Processor time of the process on all cores within `seconds`, to some hundredths of a second.
     pub(crate) cpu_seconds: f64,
     /// Processor time of the publisher meanwhile.
     pub(crate) publisher_cpu_seconds: f64,
@@ -71,9 +71,13 @@ pub(crate) fn measure(
         publisher.open(stretch.to)?;
         let publisher_cpu = publisher.cpu()?;
         let until = Instant::now() + DEADLINE;
-        let mut reader = Child::start(&competitor.name(), &mut competitor.command(places, assignment)?)?;
+        let reader = Child::start(&competitor.name(), &mut competitor.command(places, assignment)?)?;
+        let mut cpu_before = None;
         let seen = loop {
             let seen = publisher.seen()?;
+            if cpu_before.is_none() && seen.first_request.is_some() {
+                cpu_before = Some(reader.cpu()?);
+            }
             if seen.last_page.is_some() {
                 break seen;
             }
@@ -86,8 +90,10 @@ pub(crate) fn measure(
         };
         let (file, tables) = competitor.database(assignment.directory);
         let database = Database::open(&file, tables)?;
-        let committed = database.wait_for(&stretch.to.to_string(), feed.partitions, &mut reader, until)?;
-        let cost = reader.wait()?;
+        let committed = database.wait_for(&stretch.to.to_string(), feed.partitions, &reader, until)?;
+        // If it has ended by now, this is all that it took.
+        let cpu_after = reader.cpu()?;
+        let process_seconds = reader.wait()?.as_secs_f64();
         if let Some(wanted) = stretch.totals {
             check(&database.totals(feed.keys)?, wanted)?;
         }
@@ -95,8 +101,8 @@ pub(crate) fn measure(
         Ok(Sample {
             events: ((stretch.to - stretch.from) * feed.page * feed.partitions) as u64,
             seconds: committed.duration_since(first)?.as_secs_f64(),
-            process_seconds: cost.wall.as_secs_f64(),
-            cpu_seconds: cost.cpu.as_secs_f64(),
+            process_seconds,
+            cpu_seconds: cpu_after.saturating_sub(cpu_before.unwrap_or_default()).as_secs_f64(),
             publisher_cpu_seconds: publisher.cpu()?.saturating_sub(publisher_cpu).as_secs_f64(),
             requests: publisher.seen()?.requests,
         })

@@ -151,7 +151,7 @@ fn calm(places: &Places, processors: usize, time: Duration) -> Result<Calm> {
     let mut command = Project::at(directory.path()).command(places, &["run", "--log-level", "warn"]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let began = Instant::now();
-    let mut host = Child::start("the program", &mut command)?;
+    let host = Child::start("the program", &mut command)?;
     while opened(directory.path()).unwrap_or(0) < processors {
         host.still_runs()?;
         ensure!(began.elapsed() < DEADLINE, "{processors} processors have not begun within {DEADLINE:?}");

@@ -1,7 +1,8 @@
 //! The benchmark: builds what it needs, measures, and writes `docs/performance.md`.
 
 use std::env;
-use std::path::PathBuf;
+use std::iter;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum as _};
@@ -20,10 +21,13 @@ pub(crate) struct BenchArgs {
     /// Forgets what was measured before; else a run that was broken off goes on.
     #[arg(long)]
     fresh: bool,
-    /// Only these cells of the comparison.
-    #[arg(long, value_name = "CELL", value_delimiter = ',')]
+    /// Only these cells of the comparison, and these scenarios.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 }
+
+/// What is measured beside the comparison.
+const SCENARIOS: [&str; 5] = ["start", "tip", "reload", "memory", "cores"];
 
 /// Builds, measures, and writes.
 pub(crate) fn run(arguments: &BenchArgs) -> Result<()> {
@@ -36,23 +40,35 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<()> {
     // Both in one build: what is measured is the program as `cargo build --release` makes it.
     cmd!(cargo(), "build", "--release", "--locked", "-p", "tidemill", "-p", "bench").dir(root()).run()?;
     let bench = program("release");
-    let mut compare = vec!["compare".to_owned()];
-    compare.extend(arguments.fresh.then(|| "--fresh".to_owned()));
-    compare.extend(only(&arguments.only));
-    cmd(&bench, compare).dir(root()).run()?;
+    let fresh = arguments.fresh.then(|| "--fresh".to_owned());
+    measure(&bench, &arguments.only, fresh)?;
     cmd!(&bench, "page").dir(root()).run()?;
     Ok(())
 }
 
 /// The quick form, with what a build of the tests has left. The environment of Python and the guests must be there.
 pub(crate) fn smoke(cells: &[String]) -> Result<()> {
-    let compare = ["compare".to_owned(), "--quick".to_owned()].into_iter().chain(only(cells));
-    cmd(program("debug"), compare).dir(root()).run()?;
+    measure(&program("debug"), cells, Some("--quick".to_owned()))
+}
+
+/// Measures the comparison and the scenarios, or what is asked for of each.
+fn measure(bench: &Path, asked: &[String], how: Option<String>) -> Result<()> {
+    let (scenarios, cells): (Vec<&String>, Vec<&String>) =
+        asked.iter().partition(|name| SCENARIOS.contains(&name.as_str()));
+    if asked.is_empty() || !cells.is_empty() {
+        let arguments = iter::once("compare".to_owned()).chain(how.clone()).chain(only(&cells));
+        cmd(bench, arguments).dir(root()).run()?;
+    }
+    if asked.is_empty() || !scenarios.is_empty() {
+        // They are always measured anew.
+        let quick = how.filter(|how| how == "--quick");
+        cmd(bench, iter::once("scenarios".to_owned()).chain(quick).chain(only(&scenarios))).dir(root()).run()?;
+    }
     Ok(())
 }
 
-fn only(cells: &[String]) -> impl Iterator<Item = String> {
-    cells.iter().flat_map(|cell| ["--only".to_owned(), cell.clone()])
+fn only(names: &[&String]) -> impl Iterator<Item = String> {
+    names.iter().flat_map(|name| ["--only".to_owned(), (*name).clone()])
 }
 
 /// The program that measures, of a profile.

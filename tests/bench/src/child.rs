@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 /// A process that was started.
 #[derive(Debug)]
@@ -45,6 +45,21 @@ impl Child {
     /// The processor time that it took until now, or until it ended.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         cpu(self.process.id())
+    }
+
+    /// The most memory that it had resident until now, in bytes.
+    pub(crate) fn memory_peak(&self) -> Result<u64> {
+        let file = format!("/proc/{}/status", self.process.id());
+        let text = fs::read_to_string(&file).with_context(|| format!("{file} cannot be read"))?;
+        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        Ok(peak.with_context(|| format!("{file} has no VmHWM"))?.parse::<u64>()? * 1024)
+    }
+
+    /// Asks it to end, and waits until it has, which must be well.
+    pub(crate) fn end(self) -> Result<()> {
+        kill_process(Pid::from_child(&self.process), Signal::TERM)?;
+        self.wait()?;
+        Ok(())
     }
 
     /// Waits until it has ended, which must be well. Gives how long it ran.

@@ -67,7 +67,8 @@ impl Database {
         Ok(SystemTime::now())
     }
 
-    fn is_at(&self, cursor: &str, partitions: usize) -> Result<bool> {
+    /// Whether every partition is at this cursor.
+    pub(crate) fn is_at(&self, cursor: &str, partitions: usize) -> Result<bool> {
         let cursors = self.cursors()?;
         Ok(cursors.len() == partitions && cursors.values().all(|found| found.as_deref() == Some(cursor)))
     }

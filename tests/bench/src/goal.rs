@@ -24,6 +24,16 @@ impl Goal {
         }
     }
 
+    /// A figure that should be small.
+    pub(crate) fn at_most(what: String, wanted: f64, unit: &str, got: Option<f64>) -> Self {
+        Self {
+            what,
+            wanted: format!("≤ {wanted} {unit}"),
+            got: got.map(|got| format!("{got:.1} {unit}")),
+            arrived: got.is_some_and(|got| got <= wanted),
+        }
+    }
+
     /// Its row in Markdown.
     pub(crate) fn row(&self) -> String {
         let verdict = match (&self.got, self.arrived) {

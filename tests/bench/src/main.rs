@@ -23,6 +23,7 @@ mod publisher;
 mod results;
 mod run;
 mod scale;
+mod scenario;
 mod subject;
 mod table;
 
@@ -43,6 +44,8 @@ enum Task {
     Scale(scale::ScaleArgs),
     /// Writes docs/performance.md and docs/performance.json from what was measured.
     Page,
+    /// Measures what a rate does not show: starts, the tip, reloads, memory, cores.
+    Scenarios(scenario::ScenarioArgs),
     /// Publishes a generated feed, and obeys commands on standard input.
     #[command(hide = true)]
     Publish(publisher::PublishArgs),
@@ -56,6 +59,7 @@ fn main() -> anyhow::Result<()> {
         Task::Compare(arguments) => compare::compare(&arguments),
         Task::Scale(arguments) => scale::scale(&arguments),
         Task::Page => page::write(),
+        Task::Scenarios(arguments) => scenario::measure(&arguments),
         Task::Publish(arguments) => publisher::publish(&arguments),
         Task::Consume(arguments) => competitor::consume(&arguments),
     }

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::{compare::Compared, goal::Goal, places::Places, results::Kept, table};
+use crate::{compare::Compared, goal::Goal, places::Places, results::Kept, scenario, table};
 
 const BEGIN: &str = "<!-- measured: `cargo xtask bench` writes what follows -->";
 const END: &str = "<!-- end of what was measured -->";
@@ -21,11 +21,14 @@ struct Section {
 }
 
 /// All sections in the order of the page. One that was not measured is left out; its goals say so.
-const SECTIONS: [Section; 1] = [Section {
-    name: "comparison",
-    goals: |value| Ok(table::goals(&value.map(compared).transpose()?.unwrap_or_default())),
-    text: |value| table::text(&compared(value)?),
-}];
+const SECTIONS: [Section; 2] = [
+    Section {
+        name: "comparison",
+        goals: |value| Ok(table::goals(&value.map(compared).transpose()?.unwrap_or_default())),
+        text: |value| table::text(&compared(value)?),
+    },
+    Section { name: scenario::SECTION, goals: scenario::goals, text: scenario::text },
+];
 
 fn compared(value: &Value) -> Result<Compared> {
     Ok(serde_json::from_value(value.clone())?)

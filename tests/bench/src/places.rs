@@ -27,7 +27,12 @@ impl Places {
 
     /// The component `totals` in a language.
     pub(crate) fn totals(&self, language: &str) -> Result<PathBuf> {
-        let file = self.root.join(format!("target/guests/{language}/totals.wasm"));
+        self.component(language, "totals")
+    }
+
+    /// An example's component.
+    pub(crate) fn component(&self, language: &str, name: &str) -> Result<PathBuf> {
+        let file = self.root.join(format!("target/guests/{language}/{name}.wasm"));
         ensure!(file.exists(), "{} is not built\nhint: cargo xtask guests {language}", file.display());
         Ok(file)
     }

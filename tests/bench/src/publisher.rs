@@ -46,6 +46,15 @@ pub(crate) struct Seen {
 impl Publisher {
     /// Renders so many pages of each partition, and serves none of them yet.
     pub(crate) fn start(feed: &Feed, pages: usize) -> Result<Self> {
+        Self::start_with(feed, pages, &[])
+    }
+
+    /// The same, and whoever asks for what is not there yet is answered when it comes: a long poll.
+    pub(crate) fn start_holding(feed: &Feed, pages: usize) -> Result<Self> {
+        Self::start_with(feed, pages, &["--hold"])
+    }
+
+    fn start_with(feed: &Feed, pages: usize, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("publish").args(["--pages", &pages.to_string()]);
         command.args(["--payload-bytes", &feed.payload_bytes.to_string(), "--keys", &feed.keys.to_string()]);
@@ -53,7 +62,7 @@ impl Publisher {
         if feed.everybody_first {
             command.arg("--everybody-first");
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Child::start("the publisher", &mut command)?;
         let commands = process.process().stdin.take().expect("it was piped");
         let mut answers = BufReader::new(process.process().stdout.take().expect("it was piped"));

@@ -92,11 +92,10 @@ impl Cell {
         let events = match competitor {
             _ if quick => 2_000,
             _ if self.goes_on => 200_000,
-            Competitor::HandPlain => 150_000,
             Competitor::HandTuned | Competitor::Tidemill(Guest::Rust | Guest::C) => 500_000,
             Competitor::Python | Competitor::Tidemill(Guest::Python) => 50_000,
             Competitor::PythonTuned => 200_000,
-            Competitor::Tidemill(Guest::Go) => 150_000,
+            Competitor::HandPlain | Competitor::Tidemill(Guest::Go) => 150_000,
             Competitor::Tidemill(Guest::Js) => 80_000,
         };
         (events / (self.feed.page * self.feed.partitions)).max(2)

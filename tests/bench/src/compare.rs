@@ -53,9 +53,10 @@ pub(crate) fn compare(arguments: &CompareArgs) -> Result<()> {
         // A round of a few events says nothing about speed, so nothing of it is shown.
         for group in groups {
             measure(&group, &places, true, 1)?;
-            group
-                .iter()
-                .for_each(|cell| eprintln!("{}: {} competitors, all totals right", cell.name, cell.competitors.len()));
+            for cell in &group {
+                let count = cell.competitors.len();
+                eprintln!("{}: {count} read it, and everybody's totals are right", cell.name);
+            }
         }
         return Ok(());
     }

@@ -25,7 +25,7 @@ pub(crate) enum Competitor {
     HandPlain,
     /// The consumer that somebody tunes for days.
     HandTuned,
-    /// The package `zeroeventhub` of PyPI with sqlite3, as its README shows.
+    /// The Python package `zeroeventhub` with sqlite3, as its README shows.
     Python,
     /// Python without the package, tuned.
     PythonTuned,

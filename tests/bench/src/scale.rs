@@ -165,7 +165,7 @@ fn calm(places: &Places, processors: usize, time: Duration) -> Result<Calm> {
     let seconds = since.elapsed().as_secs_f64();
     Ok(Calm {
         start,
-        cpu_percent: (host.cpu()? - cpu).as_secs_f64() / seconds * 100.0,
+        cpu_percent: host.cpu()?.saturating_sub(cpu).as_secs_f64() / seconds * 100.0,
         requests_per_second: (publisher.seen()?.requests - asked) as f64 / seconds,
         resident_kib: status(host.id(), "VmRSS:")? as f64,
         threads: status(host.id(), "Threads:")?,

@@ -136,6 +136,14 @@ impl Feed {
         }
     }
 
+    /// Keeps from now on what is read for other sources of the same partitions that are about to come. Without it, it is
+    /// kept while there is more than one.
+    pub fn await_others(&self) {
+        if let Place::Publisher(publisher) = &self.shared.place {
+            publisher.room.await_others();
+        }
+    }
+
     /// Lets go of what was read lately: whatever is read next is asked of the publisher, who may have been repaired.
     pub fn forget(&self) {
         if let Place::Publisher(publisher) = &self.shared.place {

@@ -13,7 +13,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -41,11 +41,22 @@ const TAKEN_MAX: usize = 16 * 1024;
 pub(crate) struct Room {
     bytes_max: usize,
     partitions: AtomicUsize,
+    /// Whether others come, who are not there yet.
+    awaited: AtomicBool,
 }
 
 impl Room {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, partitions: AtomicUsize::new(0) }
+        Self { bytes_max, partitions: AtomicUsize::new(0), awaited: AtomicBool::new(false) }
+    }
+
+    /// From now on it is kept what a single reader reads, for others come.
+    pub(crate) fn await_others(&self) {
+        self.awaited.store(true, Ordering::Relaxed);
+    }
+
+    fn is_shared(&self, readers: usize) -> bool {
+        readers > 1 || self.awaited.load(Ordering::Relaxed)
     }
 
     fn share(&self) -> usize {
@@ -152,7 +163,7 @@ impl<P: Pages> Readership<P> {
     pub(crate) fn leave(&self) {
         let mut state = self.state();
         state.readers -= 1;
-        if state.readers < 2 {
+        if !self.room.is_shared(state.readers) {
             state.forget();
         }
     }
@@ -204,7 +215,7 @@ impl<P: Pages> Readership<P> {
     /// What a reader was given of the page that it reads for all.
     fn landed(&self, number: u64, flight: P::Flight, spans: &[Span], end: Option<End>) {
         let mut state = self.state();
-        let shared = state.readers > 1;
+        let shared = self.room.is_shared(state.readers);
         for span in spans.iter().filter(|_| shared) {
             state.recent.keep(span, self.room.share());
         }

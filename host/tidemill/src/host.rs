@@ -133,15 +133,16 @@ impl Host {
         );
         let mut listings = BTreeMap::new();
         for (name, feed) in &config.feeds {
-            if config.processors.values().any(|processor| processor.feeds.contains(name)) {
-                let listing = FeedListing::new(
-                    name.clone(),
-                    open_feed(name, feed)?,
-                    feed.discovery_interval,
-                    wiring::retry_policy(),
-                );
-                listings.insert(name, Arc::new(listing));
+            let readers = config.processors.values().filter(|processor| processor.feeds.contains(name)).count();
+            if readers == 0 {
+                continue;
             }
+            let opened = open_feed(name, feed)?;
+            if readers > 1 {
+                opened.await_others();
+            }
+            let listing = FeedListing::new(name.clone(), opened, feed.discovery_interval, wiring::retry_policy());
+            listings.insert(name, Arc::new(listing));
         }
         let files = config.processors.values().map(|processor| processor.component.as_path());
         let watching = Watcher::start(files.filter(|_| watched))?;

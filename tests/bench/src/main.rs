@@ -12,6 +12,7 @@ mod child;
 mod compare;
 mod comparison;
 mod competitor;
+mod crossing;
 mod database;
 mod feed;
 mod goal;
@@ -24,10 +25,14 @@ mod results;
 mod run;
 mod scale;
 mod scenario;
+mod stages;
 mod subject;
 mod table;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+
+use crate::{places::Places, results::Results};
 
 /// Measures Tidemill against consumers written by hand.
 #[derive(Debug, Parser)]
@@ -42,6 +47,10 @@ enum Task {
     Compare(compare::CompareArgs),
     /// Measures a host with many processors.
     Scale(scale::ScaleArgs),
+    /// Measures what it costs to cross into a component, and out of it.
+    Crossing(SectionArgs),
+    /// Measures where the processor time of an event goes.
+    Stages(SectionArgs),
     /// Writes docs/performance.md and docs/performance.json from what was measured.
     Page,
     /// Measures what a rate does not show: starts, the tip, reloads, memory, cores.
@@ -54,10 +63,39 @@ enum Task {
     Consume(competitor::ConsumeArgs),
 }
 
+/// `crossing`, `stages`
+#[derive(Debug, Args)]
+struct SectionArgs {
+    /// A round of a few events: does it still run? Nothing is kept.
+    #[arg(long)]
+    quick: bool,
+}
+
+impl SectionArgs {
+    /// Measures what is not there yet, and keeps it.
+    fn measure<T: Serialize>(
+        &self,
+        section: &str,
+        measure: impl FnOnce(&Places, bool) -> anyhow::Result<T>,
+    ) -> anyhow::Result<()> {
+        let places = Places::find()?;
+        let mut results = Results::open(&places, false)?;
+        if !self.quick && results.has(section) {
+            eprintln!("{section}: measured before");
+            return Ok(());
+        }
+        let measured = measure(&places, self.quick)?;
+        eprintln!("{section}: {:#}", serde_json::to_value(&measured)?);
+        if self.quick { Ok(()) } else { results.keep(section, &measured) }
+    }
+}
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Compare(arguments) => compare::compare(&arguments),
         Task::Scale(arguments) => scale::scale(&arguments),
+        Task::Crossing(arguments) => arguments.measure(crossing::SECTION, |_, quick| Ok(crossing::measure(quick))),
+        Task::Stages(arguments) => arguments.measure(stages::SECTION, stages::measure),
         Task::Page => page::write(),
         Task::Scenarios(arguments) => scenario::measure(&arguments),
         Task::Publish(arguments) => publisher::publish(&arguments),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use tidemill_pipeline::Instances;
 
 use super::{Assignment, State};
 use crate::{places::Places, subject::digest};
@@ -42,10 +43,10 @@ impl Guest {
     }
 
     /// What its instances should be, as `docs/languages.md` advises: `reuse` where a start takes milliseconds.
-    pub(crate) fn instances(self) -> &'static str {
+    pub(crate) fn instances(self) -> Instances {
         match self {
-            Self::Rust | Self::C => "fresh",
-            Self::Go | Self::Js | Self::Python => "reuse",
+            Self::Rust | Self::C => Instances::Fresh,
+            Self::Go | Self::Js | Self::Python => Instances::Reuse,
         }
     }
 }
@@ -83,7 +84,7 @@ impl Project {
             partitions = feed.partitions,
             page = feed.page,
             component = component.display(),
-            instances = guest.instances(),
+            instances = guest.instances().as_str(),
             durability = durability.word(),
         );
         fs::create_dir_all(directory)?;

@@ -1,25 +1,39 @@
-//! What crossing into a component costs: events in, writes out, reads, and a call itself.
+//! The crossing: what it costs to bring an event into a component and a write out of it, and a call itself.
 //!
-//! Variants are interleaved. The least of the rounds is what it costs; the median says how busy the machine was. `cargo bench -p tidemill-engine`.
-#![allow(missing_docs, unreachable_pub, dead_code, reason = "a benchmark")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    reason = "a benchmark"
-)]
-#![allow(clippy::cast_precision_loss, clippy::print_stdout, reason = "it prints what it measured")]
+//! Variants are interleaved. Components are a few instructions written by hand, so that only the crossing is left.
 
-#[path = "../tests/engine/guest.rs"]
+#[allow(dead_code, reason = "the engine's tests use all of it")]
+#[allow(unreachable_pub, reason = "the engine's tests have it as a module of a program")]
+#[path = "../../../host/engine/tests/engine/guest.rs"]
 mod guest;
-#[path = "../tests/engine/host.rs"]
+#[allow(dead_code, missing_docs, reason = "the engine's tests use all of it")]
+#[allow(unreachable_pub, reason = "the engine's tests have it as a module of a program")]
+#[path = "../../../host/engine/tests/engine/host.rs"]
 mod host;
 
-use std::{hint::black_box, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Instant};
 
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 use tidemill_engine::{ComponentProcessor, Limits};
-use tidemill_pipeline::{Batch, Call, Instances, Metadata, Overlay, Processor, Value, WriteBounds};
+use tidemill_pipeline::{Batch, Call, Instances, Metadata, Overlay, Processor as _, Value, WriteBounds};
+
+/// The section's name in the results.
+pub(crate) const SECTION: &str = "crossing";
+
+/// What one variant costs, in nanoseconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Crossing {
+    /// The least of all rounds: what it costs.
+    pub(crate) least: f64,
+    /// The median: how busy the machine was.
+    pub(crate) median: f64,
+}
+
+/// A component that ignores its events.
+pub(crate) fn ignoring() -> Vec<u8> {
+    guest::process(guest::OK)
+}
 
 const EVENTS: usize = 1_000;
 const ROUNDS: usize = 201;
@@ -103,7 +117,15 @@ fn overlay() -> Box<dyn FnMut()> {
     })
 }
 
-fn main() {
+/// The variants, by the names that the page knows.
+pub(crate) const EVENT: &str = "an event in, payload only";
+pub(crate) const PUT: &str = "a write out by `put`, overlay included";
+pub(crate) const APPLY: &str = "a write out by `apply`, overlay included";
+pub(crate) const OVERLAY: &str = "the overlay's part of a write";
+
+/// Measures.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+pub(crate) fn measure(quick: bool) -> Result<serde_json::Value> {
     let data = "x".repeat(300);
     let batch = |count: usize, metadata: &Metadata| host::batch((0..count).map(|_| (data.as_str(), metadata.clone())));
     let plain = Metadata::default();
@@ -126,19 +148,16 @@ fn main() {
     let mut variants = vec![
         variant("a call of one event, reused instance", 1, calls(ok, batch(1, &plain), reused)),
         variant("a call of one event, fresh instance", 1, calls(ok, batch(1, &plain), Instances::Fresh)),
-        variant("an event in, payload only", EVENTS, calls(ok, batch(EVENTS, &plain), reused)),
+        variant(EVENT, EVENTS, calls(ok, batch(EVENTS, &plain), reused)),
         variant("an event in, with id, kind, key, time", EVENTS, calls(ok, batch(EVENTS, &known), reused)),
         variant("an event in, with four headers too", EVENTS, calls(ok, batch(EVENTS, &headers), reused)),
-        variant(
-            "a write out by `put`, overlay included",
-            EVENTS,
-            calls(&format!("{} {ok}", each(put)), batch(1, &plain), reused),
-        ),
-        variant("a write out by `apply`, overlay included", EVENTS, calls(&apply(), batch(1, &plain), reused)),
-        variant("the overlay's part of a write", EVENTS, overlay()),
+        variant(PUT, EVENTS, calls(&format!("{} {ok}", each(put)), batch(1, &plain), reused)),
+        variant(APPLY, EVENTS, calls(&apply(), batch(1, &plain), reused)),
+        variant(OVERLAY, EVENTS, overlay()),
         variant("a `get` of no value", EVENTS, calls(&format!("{} {ok}", each(get)), batch(1, &plain), reused)),
     ];
-    for round in 0..ROUNDS {
+    let rounds = if quick { 3 } else { ROUNDS };
+    for round in 0..rounds {
         for variant in &mut variants {
             let begun = Instant::now();
             for _ in 0..CALLS {
@@ -150,9 +169,13 @@ fn main() {
             }
         }
     }
-    for variant in &mut variants {
-        variant.times.sort_by(f64::total_cmp);
-        let (least, median) = (variant.times[0], variant.times[variant.times.len() / 2]);
-        println!("{:45} {least:8.0} ns at least, {median:8.0} ns median", variant.name);
-    }
+    let crossing: BTreeMap<&str, Crossing> = variants
+        .iter_mut()
+        .map(|variant| {
+            variant.times.sort_by(f64::total_cmp);
+            let (least, median) = (variant.times[0], variant.times[variant.times.len() / 2]);
+            (variant.name, Crossing { least, median })
+        })
+        .collect();
+    Ok(serde_json::to_value(crossing)?)
 }

@@ -14,6 +14,7 @@ use crate::{
     log_lines::LogLines,
     processor::Shared,
     refusal,
+    slots::{Keeping, Kept},
     wasi::Seed,
 };
 
@@ -21,6 +22,16 @@ use crate::{
 pub(crate) struct Live {
     store: Store<HostState>,
     process: Func,
+    /// The slot, once it is held between calls.
+    kept: Option<Kept>,
+}
+
+impl Live {
+    /// Holds the instance until the next call, if there is room.
+    pub(crate) fn keep(mut self, keeping: &Keeping) -> Option<Self> {
+        self.kept = self.kept.or_else(|| keeping.one());
+        self.kept.is_some().then_some(self)
+    }
 }
 
 /// Runs a call to its end on this thread. The instance comes back if it may be entered again.
@@ -96,7 +107,7 @@ pub(crate) fn instantiate(component: &Component, shared: &Shared, fuel: u64) -> 
     });
     store.data_mut().end_call();
     match process {
-        Ok(process) => Ok(Live { store, process }),
+        Ok(process) => Ok(Live { store, process, kept: None }),
         Err(error) => Err(refusal::not_instantiated(&error, store.data(), shared.limits.call_time_max)),
     }
 }

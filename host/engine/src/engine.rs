@@ -21,6 +21,7 @@ use crate::{
     load::{self, LoadError, Loaded},
     pool::Pool,
     processor::{ComponentProcessor, ProcessorSettings},
+    slots::{self, Keeping},
     ticker::Ticker,
     wasi,
 };
@@ -70,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) linker: Linker<HostState>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) keeping: Keeping,
     pub(crate) cache: Cache,
     pub(crate) loaded: Loaded,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -86,18 +88,25 @@ impl Engine {
             move |source| EngineError::Io { what, source }
         };
         let refused = |error: wasmtime::Error| EngineError::Wasmtime(format!("{error:#}"));
-        let wasmtime = wasmtime::Engine::new(&config()).map_err(refused)?;
+        // Where so many addresses cannot be had (`ulimit -v`), instances are made without slots, a little slower.
+        let mut slotted = config();
+        slots::reserve(&mut slotted);
+        let wasmtime = wasmtime::Engine::new(&slotted)
+            .inspect_err(|error| tracing::debug!(error = format!("{error:#}"), "no slots for instances"))
+            .or_else(|_| wasmtime::Engine::new(&config()))
+            .map_err(refused)?;
         let mut linker = Linker::new(&wasmtime);
         grants::link(&mut linker).map_err(refused)?;
         wasi::link(&mut linker).map_err(refused)?;
         let cache = Cache::open(&settings.cache_dir, &wasmtime, Arc::clone(&settings.hashes))
             .map_err(io("the directory of compiled code could not be made"))?;
+        let keeping = Keeping::beside(settings.threads);
         let (pool, mut threads) = Pool::start(settings.threads).map_err(io("the call threads could not be started"))?;
         let (ticker, thread) =
             Ticker::start(wasmtime.clone(), settings.tick).map_err(io("the engine's clock could not be started"))?;
         threads.push(thread);
         let (loaded, threads) = (Loaded::default(), Mutex::new(threads));
-        Ok(Self(Arc::new(Inner { settings, wasmtime, linker, ticker, pool, cache, loaded, threads })))
+        Ok(Self(Arc::new(Inner { settings, wasmtime, linker, ticker, pool, keeping, cache, loaded, threads })))
     }
 
     /// Loads a component from the bytes of its file: checks it, compiles it or finds it in the cache, and tries once

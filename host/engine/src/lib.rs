@@ -33,6 +33,7 @@ mod pool;
 mod processor;
 mod refusal;
 mod room;
+mod slots;
 mod ticker;
 mod wasi;
 

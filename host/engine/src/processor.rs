@@ -90,11 +90,13 @@ impl Processor for ComponentProcessor {
         let (component, shared) = (self.component.clone(), Arc::clone(&self.shared));
         let reuse = self.code.instances == Instances::Reuse;
         let (sender, receiver) = oneshot::channel();
+        let keeping = self.component.engine().keeping.clone();
         self.component.engine().pool.run(move || {
             let done = catch_unwind(AssertUnwindSafe(|| call::run(&component, &shared, kept, call)));
             let (processed, live) = done.unwrap_or_else(|_| (lost(), None));
             // Nobody may listen any more: then the call was for nothing, as the port says.
-            drop(sender.send((processed, live.filter(|_| reuse))));
+            let live = live.filter(|_| reuse).and_then(|live| live.keep(&keeping));
+            drop(sender.send((processed, live)));
         });
         let running = self.running.insert(receiver);
         let Ok((processed, live)) = running.await else {

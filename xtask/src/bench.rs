@@ -26,7 +26,9 @@ pub(crate) struct BenchArgs {
     only: Vec<String>,
 }
 
-/// What is measured beside the comparison.
+/// Tasks of the program that measures, beside the comparison and the scenarios.
+const SECTIONS: [&str; 2] = ["crossing", "stages"];
+/// What is measured of a whole host.
 const SCENARIOS: [&str; 5] = ["start", "tip", "reload", "memory", "cores"];
 
 /// Builds, measures, and writes.
@@ -53,15 +55,22 @@ pub(crate) fn smoke(cells: &[String]) -> Result<()> {
 
 /// Measures the comparison and the scenarios, or what is asked for of each.
 fn measure(bench: &Path, asked: &[String], how: Option<String>) -> Result<()> {
+    let (sections, asked_else): (Vec<&String>, Vec<&String>) =
+        asked.iter().partition(|name| SECTIONS.contains(&name.as_str()));
     let (scenarios, cells): (Vec<&String>, Vec<&String>) =
-        asked.iter().partition(|name| SCENARIOS.contains(&name.as_str()));
+        asked_else.into_iter().partition(|name| SCENARIOS.contains(&name.as_str()));
     if asked.is_empty() || !cells.is_empty() {
         let arguments = iter::once("compare".to_owned()).chain(how.clone()).chain(only(&cells));
         cmd(bench, arguments).dir(root()).run()?;
     }
+    // What follows is short, and always measured anew.
+    let quick = how.filter(|how| how == "--quick");
+    for section in SECTIONS {
+        if asked.is_empty() || sections.iter().any(|name| *name == section) {
+            cmd(bench, iter::once(section.to_owned()).chain(quick.clone())).dir(root()).run()?;
+        }
+    }
     if asked.is_empty() || !scenarios.is_empty() {
-        // They are always measured anew.
-        let quick = how.filter(|how| how == "--quick");
         cmd(bench, iter::once("scenarios".to_owned()).chain(quick).chain(only(&scenarios))).dir(root()).run()?;
     }
     Ok(())

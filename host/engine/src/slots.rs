@@ -1,7 +1,7 @@
 //! Slots: the places that instances live in. They are made once, and an instance that ends leaves its pages to the next one.
 //!
 //! A batch of 10,000 events takes some megabytes in its instance. Memory that is new to the process costs a page fault for
-//! each 4 KiB: without slots they were a tenth of all that the host did (decision 0019).
+//! each 4 KiB: without slots they were a tenth of all that the host did (decision 0020).
 
 use std::sync::Arc;
 

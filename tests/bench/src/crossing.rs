@@ -13,13 +13,23 @@ mod host;
 
 use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Instant};
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tidemill_engine::{ComponentProcessor, Limits};
 use tidemill_pipeline::{Batch, Call, Instances, Metadata, Overlay, Processor as _, Value, WriteBounds};
 
+use crate::{goal::Goal, median::median};
+
 /// The section's name in the results.
 pub(crate) const SECTION: &str = "crossing";
+
+/// The names of the variants that a goal is about.
+const EVENT: &str = "an event in, payload only";
+const PUT: &str = "a write out by `put`, overlay included";
+const APPLY: &str = "a write out by `apply`, overlay included";
+const OVERLAY: &str = "the overlay's part of a write";
+
+/// What was measured, by the variants' names.
+pub(crate) type Crossings = BTreeMap<String, Crossing>;
 
 /// What one variant costs, in nanoseconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -117,15 +127,9 @@ fn overlay() -> Box<dyn FnMut()> {
     })
 }
 
-/// The variants, by the names that the page knows.
-pub(crate) const EVENT: &str = "an event in, payload only";
-pub(crate) const PUT: &str = "a write out by `put`, overlay included";
-pub(crate) const APPLY: &str = "a write out by `apply`, overlay included";
-pub(crate) const OVERLAY: &str = "the overlay's part of a write";
-
 /// Measures.
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-pub(crate) fn measure(quick: bool) -> Result<serde_json::Value> {
+pub(crate) fn measure(quick: bool) -> Crossings {
     let data = "x".repeat(300);
     let batch = |count: usize, metadata: &Metadata| host::batch((0..count).map(|_| (data.as_str(), metadata.clone())));
     let plain = Metadata::default();
@@ -169,13 +173,30 @@ pub(crate) fn measure(quick: bool) -> Result<serde_json::Value> {
             }
         }
     }
-    let crossing: BTreeMap<&str, Crossing> = variants
-        .iter_mut()
-        .map(|variant| {
-            variant.times.sort_by(f64::total_cmp);
-            let (least, median) = (variant.times[0], variant.times[variant.times.len() / 2]);
-            (variant.name, Crossing { least, median })
-        })
-        .collect();
-    Ok(serde_json::to_value(crossing)?)
+    let crossing = |variant: Variant| {
+        let least = variant.times.iter().copied().fold(f64::INFINITY, f64::min);
+        (variant.name.to_owned(), Crossing { least, median: median(variant.times) })
+    };
+    variants.into_iter().map(crossing).collect()
+}
+
+/// The goals, of the least that was measured.
+pub(crate) fn goals(crossings: &Crossings) -> Vec<Goal> {
+    let least = |name: &str| crossings.get(name).map(|crossing| crossing.least);
+    let write = least(APPLY).zip(least(OVERLAY)).map(|(apply, overlay)| apply - overlay);
+    vec![
+        Goal::at_most("crossing: an event of 300 B in, batch of 1,000".to_owned(), 80.0, "ns", least(EVENT)),
+        Goal::at_most("crossing: a write out by `apply`, without the overlay".to_owned(), 80.0, "ns", write),
+    ]
+}
+
+/// Markdown: a row for each variant.
+pub(crate) fn text(crossings: &Crossings) -> String {
+    let mut text = "## Crossing into a component\n\nThrough the whole processor: queue, thread, call, overlay; fuel and epochs on. The least of 200 rounds is what it costs;\n\
+        the median says how busy the machine was. An instance is reused unless the row says otherwise.\n\n| | least, ns | median, ns |\n|---|--:|--:|\n"
+        .to_owned();
+    for (name, Crossing { least, median }) in crossings {
+        text += &format!("| {name} | {least:.0} | {median:.0} |\n");
+    }
+    text
 }

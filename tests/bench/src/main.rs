@@ -72,21 +72,16 @@ struct SectionArgs {
 }
 
 impl SectionArgs {
-    /// Measures what is not there yet, and keeps it.
+    /// Measures, shows and keeps it.
     fn measure<T: Serialize>(
         &self,
         section: &str,
         measure: impl FnOnce(&Places, bool) -> anyhow::Result<T>,
     ) -> anyhow::Result<()> {
         let places = Places::find()?;
-        let mut results = Results::open(&places, false)?;
-        if !self.quick && results.has(section) {
-            eprintln!("{section}: measured before");
-            return Ok(());
-        }
         let measured = measure(&places, self.quick)?;
         eprintln!("{section}: {:#}", serde_json::to_value(&measured)?);
-        if self.quick { Ok(()) } else { results.keep(section, &measured) }
+        if self.quick { Ok(()) } else { Results::open(&places, false)?.keep(section, &measured) }
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{compare::Compared, goal::Goal, places::Places, results::Kept, scenario, table};
+use crate::{compare::Compared, crossing, goal::Goal, places::Places, results::Kept, scenario, stages, table};
 
 const BEGIN: &str = "<!-- measured: `cargo xtask bench` writes what follows -->";
 const END: &str = "<!-- end of what was measured -->";
@@ -21,17 +22,28 @@ struct Section {
 }
 
 /// All sections in the order of the page. One that was not measured is left out; its goals say so.
-const SECTIONS: [Section; 2] = [
+const SECTIONS: [Section; 4] = [
     Section {
         name: "comparison",
-        goals: |value| Ok(table::goals(&value.map(compared).transpose()?.unwrap_or_default())),
-        text: |value| table::text(&compared(value)?),
+        goals: |value| Ok(table::goals(&read::<Compared>(value)?)),
+        text: |value| table::text(&read(Some(value))?),
     },
     Section { name: scenario::SECTION, goals: scenario::goals, text: scenario::text },
+    Section {
+        name: stages::SECTION,
+        goals: |value| Ok(stages::goals(&read(value)?)),
+        text: |value| Ok(stages::text(&read(Some(value))?)),
+    },
+    Section {
+        name: crossing::SECTION,
+        goals: |value| Ok(crossing::goals(&read(value)?)),
+        text: |value| Ok(crossing::text(&read(Some(value))?)),
+    },
 ];
 
-fn compared(value: &Value) -> Result<Compared> {
-    Ok(serde_json::from_value(value.clone())?)
+/// What a section holds; what it is when it is empty, if it was not measured.
+fn read<T: DeserializeOwned + Default>(value: Option<&Value>) -> Result<T> {
+    Ok(value.cloned().map(serde_json::from_value).transpose()?.unwrap_or_default())
 }
 
 /// Writes the page and its figures.

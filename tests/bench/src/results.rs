@@ -50,11 +50,6 @@ impl Results {
         }
     }
 
-    /// Whether a section was measured.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.kept.sections.contains_key(name)
-    }
-
     /// Keeps a section.
     pub(crate) fn keep(&mut self, name: &str, section: &impl Serialize) -> Result<()> {
         self.kept.sections.insert(name.to_owned(), serde_json::to_value(section)?);

@@ -10,9 +10,10 @@ use std::{collections::BTreeMap, fs};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::{competitor::Guest, crossing, feed::Feed, places::Places, publisher::Publisher};
+use crate::{
+    competitor::Guest, crossing, feed::Feed, goal::Goal, median::median, places::Places, publisher::Publisher,
+};
 
 use line::Machinery;
 
@@ -46,11 +47,7 @@ impl Stages {
 
     /// Field by field the median of some samples.
     fn median(samples: &[Self]) -> Self {
-        let of = |field: fn(&Self) -> f64| {
-            let mut values: Vec<f64> = samples.iter().map(field).collect();
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
+        let of = |field: fn(&Self) -> f64| median(samples.iter().map(field));
         Self {
             fetch: of(|stages| stages.fetch),
             parse: of(|stages| stages.parse),
@@ -63,14 +60,17 @@ impl Stages {
     }
 }
 
+/// What was measured, by language.
+pub(crate) type ByLanguage = BTreeMap<String, Stages>;
+
 /// Measures each language at the centre of the comparison.
-pub(crate) fn measure(places: &Places, quick: bool) -> Result<Value> {
+pub(crate) fn measure(places: &Places, quick: bool) -> Result<ByLanguage> {
     let (pages, rounds) = if quick { (4, 1) } else { (100, 5) };
     let feed = Feed { payload_bytes: 300, keys: 1_000, partitions: 1, page: 1_000, everybody_first: false };
     let mut publisher = Publisher::start(&feed, pages)?;
     publisher.open(pages)?;
     let bytes = feed.pages(0, pages);
-    let mut stages = BTreeMap::new();
+    let mut stages = ByLanguage::new();
     for guest in Guest::ALL {
         if quick && guest != Guest::Rust {
             continue;
@@ -80,5 +80,29 @@ pub(crate) fn measure(places: &Places, quick: bool) -> Result<Value> {
         let samples: Result<Vec<_>> = (0..rounds).map(|_| machinery.go(publisher.url(), &bytes)).collect();
         stages.insert(guest.folder().to_owned(), Stages::median(&samples?));
     }
-    Ok(serde_json::to_value(stages)?)
+    Ok(stages)
+}
+
+/// The goal, of Rust: the host does the same for every language.
+pub(crate) fn goals(stages: &ByLanguage) -> Vec<Goal> {
+    let rust = stages.get(Guest::Rust.folder()).map(Stages::host);
+    vec![Goal::at_most("the host's own CPU an event: fetch, parse, cross, commit".to_owned(), 600.0, "ns", rust)]
+}
+
+/// Markdown: a row for each language.
+pub(crate) fn text(stages: &ByLanguage) -> String {
+    let mut text = "## Where the time of an event goes\n\nProcessor time in nanoseconds, at 300 B, 1 k keys, pages of 1,000, in batches of 10,000 events. The straight line is gone\n\
+        along by hand, one stage after the other, so that nothing runs beside it; a worker fetches while a component runs. *Fetch* is asking and\n\
+        receiving; *parse* is finding lines, envelopes and payloads; *cross* is what a component costs that ignores its events; *guest* is all that\n\
+        the component does more than that, but for the rows; *read* and *write* are SQLite's rows; *commit* is moving the cursor and ending the transaction.\n\n\
+        | | fetch | parse | cross | guest | read | write | commit | host: fetch, parse, cross, commit |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+        .to_owned();
+    for (language, stages) in stages {
+        let Stages { fetch, parse, cross, guest, read, write, commit } = stages;
+        text += &format!(
+            "| {language} | {fetch:.0} | {parse:.0} | {cross:.0} | {guest:.0} | {read:.0} | {write:.0} | {commit:.0} | {:.0} |\n",
+            stages.host()
+        );
+    }
+    text
 }

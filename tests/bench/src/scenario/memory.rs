@@ -31,7 +31,7 @@ pub(super) fn measure(places: &Places, quick: bool) -> Result<Section> {
             let mut publisher = Publisher::start(&FEED, pages)?;
             publisher.open(pages)?;
             let url = publisher.url().to_owned();
-            let processor = format!("state = \"{state}\"\ninstances = \"{}\"", guest.instances());
+            let processor = format!("state = \"{state}\"\ninstances = \"{}\"", guest.instances().as_str());
             let differences = Differences { processor: &processor, ..Differences::default() };
             let (warm, component) = (Project::warm(guest, places)?, places.totals(guest.folder())?);
             let setting = Setting::new(places, (&url, &FEED), &component, Some(&warm), differences)?;

@@ -19,15 +19,15 @@ use super::{
 };
 use crate::{feed::Feed, places::Places, publisher::Publisher};
 
-const FEED: Feed = Feed { payload_bytes: 100, keys: 1_000, partitions: 8, page: 1_000, everybody_first: false };
-/// Turns of the example `burner` that take about 20 µs: batches become as long as `batch-time` lets them.
-const TURNS: usize = 12_000;
+const FEED: Feed = Feed { payload_bytes: 100, keys: 1_000, partitions: 8, page: 100, everybody_first: false };
+/// Turns of the example `burner` that take about 100 µs: batches become as long as `batch-time` lets them.
+const TURNS: usize = 60_000;
 /// Nothing is waited for longer.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Replaces components under load.
 pub(super) fn measure(places: &Places, quick: bool) -> Result<Section> {
-    let reloads = if quick { 1 } else { 20 };
+    let reloads = if quick { 1 } else { 10 };
     let mut rows = Vec::new();
     for (state, partitions) in [("shared", 1), ("partitioned", 8)] {
         let Waits { quiet, reloading, swapping } = run(places, state, partitions, reloads)?;
@@ -46,7 +46,7 @@ pub(super) fn measure(places: &Places, quick: bool) -> Result<Section> {
     Ok(Section {
         title: "Reload under load".into(),
         about: format!(
-            "`burner`, about 20 µs an event, so that batches take as long as `batch-time` lets them; its file is \
+            "`burner`, about 100 µs an event, so that batches take as long as `batch-time` lets them; its file is \
              replaced {reloads} times. A partition waits from the end of a batch to the begin of its next one; the \
              longest wait of each reload counts, from the first look at the new file until two batches after it \
              runs. The last column is how long it takes until every partition has the new component, the ends of \
@@ -79,7 +79,7 @@ struct Waits {
 fn run(places: &Places, state: &str, partitions: usize, reloads: usize) -> Result<Waits> {
     let feed = Feed { partitions, ..FEED };
     // More than is read meanwhile.
-    let pages = (reloads + 2) * 100 / partitions;
+    let pages = (reloads + 2) * 1_000 / partitions;
     let mut publisher = Publisher::start(&feed, pages)?;
     publisher.open(pages)?;
     let url = publisher.url().to_owned();

@@ -27,7 +27,7 @@ pub(crate) struct BenchArgs {
 }
 
 /// Tasks of the program that measures, beside the comparison and the scenarios.
-const SECTIONS: [&str; 2] = ["crossing", "stages"];
+const SECTIONS: [&str; 3] = ["crossing", "stages", "scale"];
 /// What is measured of a whole host.
 const SCENARIOS: [&str; 5] = ["start", "tip", "reload", "memory", "cores"];
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{compare::Compared, crossing, goal::Goal, places::Places, results::Kept, scenario, stages, table};
+use crate::{compare::Compared, crossing, goal::Goal, places::Places, results::Kept, scale, scenario, stages, table};
 
 const BEGIN: &str = "<!-- measured: `cargo xtask bench` writes what follows -->";
 const END: &str = "<!-- end of what was measured -->";
@@ -22,7 +22,7 @@ struct Section {
 }
 
 /// All sections in the order of the page. One that was not measured is left out; its goals say so.
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [Section; 5] = [
     Section {
         name: "comparison",
         goals: |value| Ok(table::goals(&read::<Compared>(value)?)),
@@ -39,6 +39,7 @@ const SECTIONS: [Section; 4] = [
         goals: |value| Ok(crossing::goals(&read(value)?)),
         text: |value| Ok(crossing::text(&read(Some(value))?)),
     },
+    Section { name: scale::SECTION, goals: scale::goals, text: scale::text },
 ];
 
 /// What a section holds; what it is when it is empty, if it was not measured.

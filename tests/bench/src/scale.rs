@@ -13,9 +13,14 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{child::Child, competitor::Project, feed::Feed, places::Places, publisher::Publisher, results::Results};
+use crate::{
+    child::Child, competitor::Project, feed::Feed, goal::Goal, places::Places, publisher::Publisher, results::Results,
+};
 
+/// Its name in the results.
+pub(crate) const SECTION: &str = "scale";
 /// How long a start may take before the run is given up.
 const DEADLINE: Duration = Duration::from_mins(5);
 /// How often it is looked whether all have begun.
@@ -83,9 +88,50 @@ pub(crate) fn scale(arguments: &ScaleArgs) -> Result<()> {
     };
     eprintln!("{}", serde_json::to_string_pretty(&scale)?);
     if !arguments.quick {
-        Results::open(&places, false)?.keep("scale", &scale)?;
+        Results::open(&places, false)?.keep(SECTION, &scale)?;
     }
     Ok(())
+}
+
+/// The goals that this decides, whether it was measured or not.
+pub(crate) fn goals(value: Option<&Value>) -> Result<Vec<Goal>> {
+    let scale = value.map(read).transpose()?;
+    let idle = scale.as_ref().map(|scale| scale.idle);
+    let share =
+        scale.as_ref().map(|Scale { sharing, .. }| sharing.requests_of_all as f64 / sharing.requests_of_one as f64);
+    let goal = |what: &str, wanted, unit, got| Goal::at_most(what.to_owned(), wanted, unit, got);
+    Ok(vec![
+        goal("requests of 1,000 processors on one feed, against those of one", 1.1, "times", share),
+        goal("10,000 idle processors: resident memory of each", 64.0, "KiB", idle.map(|idle| idle.kib_each)),
+        goal("10,000 idle processors: of one core, all together", 5.0, "%", idle.map(|idle| idle.cpu_percent)),
+        goal("10,000 idle processors: start of all", 30.0, "s", idle.map(|idle| idle.start_seconds)),
+    ])
+}
+
+/// Markdown.
+pub(crate) fn text(value: &Value) -> Result<String> {
+    let Scale { sharing, idle } = read(value)?;
+    Ok(format!(
+        "## Many processors in one host\n\n\
+         {} processors, each with a state of its own, read the same {} pages of a feed with {} requests to the publisher; one alone needs {}.\n\n\
+         {} processors of one component, each configured in its own way, over a feed without news: all have begun after {:.1} s; then each takes \
+         {:.0} KiB of resident memory, and all together {:.1} % of one core, {} threads (a host with one processor has {}) and {:.1} requests a second.\n",
+        sharing.processors,
+        sharing.pages,
+        sharing.requests_of_all,
+        sharing.requests_of_one,
+        idle.processors,
+        idle.start_seconds,
+        idle.kib_each,
+        idle.cpu_percent,
+        idle.threads,
+        idle.threads_of_one,
+        idle.requests_per_second,
+    ))
+}
+
+fn read(value: &Value) -> Result<Scale> {
+    Ok(serde_json::from_value(value.clone())?)
 }
 
 fn feed() -> Feed {

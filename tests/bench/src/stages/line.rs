@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Result, anyhow, bail};
 use bytes::Bytes;
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ProcessTime;
 use tidemill_engine::{CodeHashes, Compiler, Component, Engine, EngineSettings, Limits, LogLevel, ProcessorSettings};
 use tidemill_feeds::{Address, Feed, FeedSettings, LineForm, Page, PageBounds, Protocol};
 use tidemill_pipeline::{
@@ -186,7 +186,7 @@ impl Took {
 
 /// The processor time of this process.
 fn cpu() -> Duration {
-    clock_gettime(ClockId::ProcessCPUTime).try_into().expect("time is not negative")
+    ProcessTime::now().as_duration()
 }
 
 /// What it takes to find the spans in pages that are there already.

@@ -36,7 +36,7 @@ class Failures(unittest.TestCase):
         reject = failure(read_all, "1", "2", "{")
         self.assertEqual(reject.index, 2)
         first, *trace = reject.reason.splitlines()
-        self.assertRegex(first, r"decoder\.py:\d+: json\.decoder\.JSONDecodeError: Expecting property name")
+        self.assertRegex(first, r"test_tidemill\.py:\d+: json\.decoder\.JSONDecodeError: Expecting property name")
         self.assertEqual(trace[0], "Traceback (most recent call last):")
         self.assertRegex(trace[1], r'test_tidemill\.py", line \d+, in read_all')
         self.assertIn("event.json()", trace[2])

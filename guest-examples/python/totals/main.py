@@ -6,6 +6,7 @@ from collections import defaultdict
 from tidemill import Batch, Event, Halt, Reject, processor, state
 
 MOST = 2**53 - 1  # what every reader of JSON keeps exactly
+NEEDED = "not a payment: it needs a string `user` and an integer `amount` of at most 2^53-1 in magnitude"
 NUMBER = re.compile("[+-]?[0-9]+")
 
 
@@ -24,13 +25,14 @@ def payment(event: Event) -> tuple[str, int]:
     """The user and the amount of an event."""
     try:
         fields = event.json()
+        user, amount = fields["user"], fields["amount"]
     except ValueError as error:
         raise Reject(f"not a payment: {error}") from None
-    match fields:
-        case {"user": str(user), "amount": int(amount)} if abs(amount) <= MOST and not isinstance(amount, bool):
-            return user, amount
-        case _:
-            raise Reject("not a payment: it needs a string `user` and an integer `amount` of at most 2^53-1 in magnitude")
+    except (LookupError, TypeError):  # a field is missing, or it is no object
+        raise Reject(NEEDED) from None
+    if type(user) is not str or type(amount) is not int or abs(amount) > MOST:
+        raise Reject(NEEDED)
+    return user, amount
 
 
 def number(key: str, value: str | bytes | None) -> int:

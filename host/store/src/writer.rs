@@ -21,7 +21,7 @@ use crate::{
     wal::Wal,
 };
 
-/// Jobs that wait or run. Each worker has one at a time, so this is more than there are workers.
+/// Jobs that wait or run. Each worker has one at a time; where there are more workers than this, they wait for a place.
 const QUEUE_MAX: usize = 1024;
 
 /// Jobs in one transaction.

@@ -30,11 +30,6 @@ impl Child {
         &mut self.process
     }
 
-    /// What the system calls it.
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
-    }
-
     /// An error if it has ended, whether well or not. Its account can still be read.
     pub(crate) fn still_runs(&self) -> Result<()> {
         let ended = waitid(self.waited(), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG)?;
@@ -47,12 +42,13 @@ impl Child {
         cpu(self.process.id())
     }
 
-    /// The most memory that it had resident until now, in bytes.
-    pub(crate) fn memory_peak(&self) -> Result<u64> {
+    /// A number that proc(5) gives in `/proc/PID/status` while it runs; memory is in KiB.
+    pub(crate) fn status(&self, name: &str) -> Result<u64> {
         let file = format!("/proc/{}/status", self.process.id());
         let text = fs::read_to_string(&file).with_context(|| format!("{file} cannot be read"))?;
-        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        Ok(peak.with_context(|| format!("{file} has no VmHWM"))?.parse::<u64>()? * 1024)
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = found.and_then(|found| found.split_whitespace().next()?.parse().ok());
+        number.with_context(|| format!("{file} has no {name}: proc(5) says otherwise"))
     }
 
     /// Asks it to end, and waits until it has, which must be well.

@@ -35,6 +35,10 @@ pub(crate) struct Payment {
 }
 
 impl Feed {
+    /// That of the centre of the comparison, and of whatever is measured beside it.
+    pub(crate) const CENTRE: Self =
+        Self { payload_bytes: 300, keys: 1_000, partitions: 1, page: 1_000, everybody_first: false };
+
     /// The payment at a place of a partition.
     pub(crate) fn payment(&self, partition: usize, place: u64) -> Payment {
         let partitions = self.partitions as u64;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,13 @@ pub(crate) struct Idle {
     pub(crate) requests_per_second: f64,
 }
 
+impl Idle {
+    /// Threads more than those of a host with one processor.
+    fn threads_more(self) -> f64 {
+        self.threads as f64 - self.threads_of_one as f64
+    }
+}
+
 /// Measures, shows and keeps it.
 pub(crate) fn scale(arguments: &ScaleArgs) -> Result<()> {
     let places = Places::find()?;
@@ -104,6 +111,7 @@ pub(crate) fn goals(value: Option<&Value>) -> Result<Vec<Goal>> {
         goal("requests of 1,000 processors on one feed, against those of one", 1.1, "times", share),
         goal("10,000 idle processors: resident memory of each", 64.0, "KiB", idle.map(|idle| idle.kib_each)),
         goal("10,000 idle processors: of one core, all together", 5.0, "%", idle.map(|idle| idle.cpu_percent)),
+        goal("10,000 idle processors: more than a host with one", 4.0, "threads", idle.map(Idle::threads_more)),
         goal("10,000 idle processors: start of all", 30.0, "s", idle.map(|idle| idle.start_seconds)),
     ])
 }
@@ -112,7 +120,7 @@ pub(crate) fn goals(value: Option<&Value>) -> Result<Vec<Goal>> {
 pub(crate) fn text(value: &Value) -> Result<String> {
     let Scale { sharing, idle } = read(value)?;
     Ok(format!(
-        "## Many processors in one host\n\n\
+        "## Many processors in one host\n\nOne run.\n\n\
          {} processors, each with a state of its own, read the same {} pages of a feed with {} requests to the publisher; one alone needs {}.\n\n\
          {} processors of one component, each configured in its own way, over a feed without news: all have begun after {:.1} s; then each takes \
          {:.0} KiB of resident memory, and all together {:.1} % of one core, {} threads (a host with one processor has {}) and {:.1} requests a second.\n",
@@ -134,10 +142,6 @@ fn read(value: &Value) -> Result<Scale> {
     Ok(serde_json::from_value(value.clone())?)
 }
 
-fn feed() -> Feed {
-    Feed { payload_bytes: 300, keys: 1_000, partitions: 1, page: 1_000, everybody_first: false }
-}
-
 /// Writes the configuration of so many processors, which differ in theirs.
 fn configure(places: &Places, directory: &Path, url: &str, processors: usize) -> Result<()> {
     let component = places.totals("rust")?;
@@ -155,7 +159,7 @@ fn configure(places: &Places, directory: &Path, url: &str, processors: usize) ->
 }
 
 fn sharing(places: &Places, processors: usize, pages: usize) -> Result<Sharing> {
-    let mut publisher = Publisher::start(&feed(), pages)?;
+    let mut publisher = Publisher::start(&Feed::CENTRE, pages)?;
     let mut requests = |processors| -> Result<u64> {
         let directory = directory(places)?;
         configure(places, directory.path(), publisher.url(), processors)?;
@@ -190,7 +194,7 @@ fn idle(places: &Places, processors: usize, time: Duration) -> Result<Idle> {
 }
 
 fn calm(places: &Places, processors: usize, time: Duration) -> Result<Calm> {
-    let mut publisher = Publisher::start(&feed(), 1)?;
+    let mut publisher = Publisher::start(&Feed::CENTRE, 1)?;
     let directory = directory(places)?;
     configure(places, directory.path(), publisher.url(), processors)?;
     publisher.open(0)?;
@@ -213,8 +217,8 @@ fn calm(places: &Places, processors: usize, time: Duration) -> Result<Calm> {
         start,
         cpu_percent: host.cpu()?.saturating_sub(cpu).as_secs_f64() / seconds * 100.0,
         requests_per_second: (publisher.seen()?.requests - asked) as f64 / seconds,
-        resident_kib: status(host.id(), "VmRSS:")? as f64,
-        threads: status(host.id(), "Threads:")?,
+        resident_kib: host.status("VmRSS")? as f64,
+        threads: host.status("Threads")?,
     })
 }
 
@@ -224,13 +228,6 @@ fn opened(directory: &Path) -> Result<usize> {
     let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let count: i64 = database.query_row("SELECT count(*) FROM checkpoint", [], |row| row.get(0))?;
     Ok(usize::try_from(count)?)
-}
-
-/// A number of `/proc/PID/status`.
-fn status(id: u32, name: &str) -> Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).context("proc(5) says otherwise")?;
-    Ok(line.split_whitespace().next().context("there is no number")?.parse()?)
 }
 
 /// An empty directory on the disk of the checkout.

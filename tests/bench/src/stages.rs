@@ -40,9 +40,9 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    /// What the host itself takes: neither the component nor the rows.
+    /// What the host itself takes: all but the component's own code and the rows that are written.
     pub(crate) fn host(&self) -> f64 {
-        self.fetch + self.parse + self.cross + self.commit
+        self.fetch + self.parse + self.cross + self.read + self.commit
     }
 
     /// Field by field the median of some samples.
@@ -66,10 +66,9 @@ pub(crate) type ByLanguage = BTreeMap<String, Stages>;
 /// Measures each language at the centre of the comparison.
 pub(crate) fn measure(places: &Places, quick: bool) -> Result<ByLanguage> {
     let (pages, rounds) = if quick { (4, 1) } else { (100, 5) };
-    let feed = Feed { payload_bytes: 300, keys: 1_000, partitions: 1, page: 1_000, everybody_first: false };
-    let mut publisher = Publisher::start(&feed, pages)?;
+    let mut publisher = Publisher::start(&Feed::CENTRE, pages)?;
     publisher.open(pages)?;
-    let bytes = feed.pages(0, pages);
+    let bytes = Feed::CENTRE.pages(0, pages);
     let mut stages = ByLanguage::new();
     for guest in Guest::ALL {
         if quick && guest != Guest::Rust {
@@ -86,7 +85,7 @@ pub(crate) fn measure(places: &Places, quick: bool) -> Result<ByLanguage> {
 /// The goal, of Rust: the host does the same for every language.
 pub(crate) fn goals(stages: &ByLanguage) -> Vec<Goal> {
     let rust = stages.get(Guest::Rust.folder()).map(Stages::host);
-    vec![Goal::at_most("the host's own CPU an event: fetch, parse, cross, commit".to_owned(), 600.0, "ns", rust)]
+    vec![Goal::at_most("the host's own CPU an event: fetch, parse, cross, read, commit".to_owned(), 600.0, "ns", rust)]
 }
 
 /// Markdown: a row for each language.
@@ -94,8 +93,9 @@ pub(crate) fn text(stages: &ByLanguage) -> String {
     let mut text = "## Where the time of an event goes\n\nProcessor time in nanoseconds, at 300 B, 1 k keys, pages of 1,000, in batches of 10,000 events. The straight line is gone\n\
         along by hand, one stage after the other, so that nothing runs beside it; a worker fetches while a component runs. *Fetch* is asking and\n\
         receiving; *parse* is finding lines, envelopes and payloads; *cross* is what a component costs that ignores its events; *guest* is all that\n\
-        the component does more than that, but for the rows; *read* and *write* are SQLite's rows; *commit* is moving the cursor and ending the transaction.\n\n\
-        | | fetch | parse | cross | guest | read | write | commit | host: fetch, parse, cross, commit |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+        the component does more than that, but for the rows; *read* and *write* are SQLite's rows; *commit* is moving the cursor and ending the transaction.\n\
+        Host calls and the overlay are in *guest*: their price is in the section on the crossing.\n\n\
+        | | fetch | parse | cross | guest | read | write | commit | host: fetch, parse, cross, read, commit |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
         .to_owned();
     for (language, stages) in stages {
         let Stages { fetch, parse, cross, guest, read, write, commit } = stages;

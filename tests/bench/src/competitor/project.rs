@@ -31,6 +31,14 @@ impl Guest {
     /// All that compete.
     pub(crate) const ALL: [Self; 5] = [Self::Rust, Self::C, Self::Go, Self::Js, Self::Python];
 
+    /// Those whose components are compiled in a moment: what a quick form tries.
+    pub(crate) const QUICK: [Self; 2] = [Self::Rust, Self::C];
+
+    /// Whether it is tried, `quick` or not.
+    pub(crate) fn takes_part(self, quick: bool) -> bool {
+        !quick || Self::QUICK.contains(&self)
+    }
+
     /// Its folder among the examples.
     pub(crate) fn folder(self) -> &'static str {
         match self {

@@ -5,30 +5,29 @@ use std::{process::Stdio, time::SystemTime};
 use anyhow::Result;
 
 use super::{
-    Row, Section, median, quantile,
+    Row, Section, quantile,
     setting::{Differences, Setting, milliseconds},
 };
 use crate::{
     competitor::{Guest, Project},
     feed::Feed,
+    median::median,
     places::Places,
     publisher::Publisher,
 };
 
-const FEED: Feed = Feed { payload_bytes: 300, keys: 1_000, partitions: 1, page: 1_000, everybody_first: false };
-
 /// Starts hosts over a feed of one page, in turn.
 pub(super) fn measure(places: &Places, quick: bool) -> Result<Section> {
     let rounds = if quick { 1 } else { 15 };
-    let mut publisher = Publisher::start(&FEED, 1)?;
+    let mut publisher = Publisher::start(&Feed::CENTRE, 1)?;
     publisher.open(1)?;
     let url = publisher.url().to_owned();
-    let mut samples: Vec<(Guest, Vec<f64>, Vec<f64>)> =
-        [Guest::Rust, Guest::Js, Guest::Python].map(|guest| (guest, Vec::new(), Vec::new())).into();
+    let guests = [Guest::Rust, Guest::Js, Guest::Python].into_iter().filter(|guest| guest.takes_part(quick));
+    let mut samples: Vec<(Guest, Vec<f64>, Vec<f64>)> = guests.map(|guest| (guest, Vec::new(), Vec::new())).collect();
     for _ in 0..rounds {
         for (guest, times, costs) in &mut samples {
             let (warm, component) = (Project::warm(*guest, places)?, places.totals(guest.folder())?);
-            let setting = Setting::new(places, (&url, &FEED), &component, Some(&warm), Differences::default())?;
+            let setting = Setting::new(places, (&url, &Feed::CENTRE), &component, Some(&warm), Differences::default())?;
             let began = SystemTime::now();
             let host = setting.run(&["--log-level", "warn"], Stdio::inherit())?;
             times.push(milliseconds(began, setting.wait_for(1, &host)?));
@@ -36,9 +35,10 @@ pub(super) fn measure(places: &Places, quick: bool) -> Result<Section> {
             host.end()?;
         }
     }
-    let rows = samples
-        .iter()
-        .map(|(guest, times, costs)| Row::new(guest.folder(), [median(times), quantile(times, 1.0), median(costs)]));
+    let middle = |values: &[f64]| median(values.iter().copied());
+    let rows = samples.iter().map(|(guest, times, costs)| {
+        Row::new(guest.folder(), [Some(middle(times)), quantile(times, 1.0), Some(middle(costs))])
+    });
     Ok(Section {
         title: "Start".into(),
         about: format!(

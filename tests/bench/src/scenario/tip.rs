@@ -15,7 +15,7 @@ use crate::{
     publisher::Publisher,
 };
 
-const FEED: Feed = Feed { payload_bytes: 300, keys: 1_000, partitions: 1, page: 1, everybody_first: false };
+const FEED: Feed = Feed { page: 1, ..Feed::CENTRE };
 /// A case: requests are held until there is an event.
 pub(super) const LONG_POLLS: &str = "long polls, durability normal";
 /// A case: it is asked again and again.

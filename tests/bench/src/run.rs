@@ -38,6 +38,9 @@ pub(crate) struct Sample {
     pub(crate) publisher_cpu_seconds: f64,
     /// Requests that the publisher saw.
     pub(crate) requests: u64,
+    /// The most memory that the process had resident; none if it was not seen before it had ended.
+    #[serde(default)]
+    pub(crate) memory_peak_bytes: Option<u64>,
 }
 
 impl Sample {
@@ -72,9 +75,13 @@ pub(crate) fn measure(
         let publisher_cpu = publisher.cpu()?;
         let until = Instant::now() + DEADLINE;
         let reader = Child::start(&competitor.name(), &mut competitor.command(places, assignment)?)?;
+        // Once a process has ended, nothing is known of its memory.
+        let peak = || reader.status("VmHWM").ok().map(|kib| kib * 1_024);
+        let mut memory_peak_bytes = None;
         let mut cpu_before = None;
         let seen = loop {
             let seen = publisher.seen()?;
+            memory_peak_bytes = peak().or(memory_peak_bytes);
             if cpu_before.is_none() && seen.first_request.is_some() {
                 cpu_before = Some(reader.cpu()?);
             }
@@ -91,6 +98,7 @@ pub(crate) fn measure(
         let (file, tables) = competitor.database(assignment.directory);
         let database = Database::open(&file, tables)?;
         let committed = database.wait_for(&stretch.to.to_string(), feed.partitions, &reader, until)?;
+        memory_peak_bytes = peak().or(memory_peak_bytes);
         // If it has ended by now, this is all that it took.
         let cpu_after = reader.cpu()?;
         let process_seconds = reader.wait()?.as_secs_f64();
@@ -105,6 +113,7 @@ pub(crate) fn measure(
             cpu_seconds: cpu_after.saturating_sub(cpu_before.unwrap_or_default()).as_secs_f64(),
             publisher_cpu_seconds: publisher.cpu()?.saturating_sub(publisher_cpu).as_secs_f64(),
             requests: publisher.seen()?.requests,
+            memory_peak_bytes,
         })
     };
     let mut run = run;

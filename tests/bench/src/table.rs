@@ -38,8 +38,9 @@ pub(crate) fn table(cell: &Cell, rounds: &Rounds) -> Result<String> {
     let baselines = [Competitor::HandPlain, Competitor::HandTuned, Competitor::Python];
     let baselines = baselines.map(|baseline| rounds.get(&baseline.name()));
     let mut text =
-        "| | events/s | of hand-plain | of hand-tuned | of python | CPU an event | cores busy |\n".to_owned();
-    text += "|---|--:|--:|--:|--:|--:|--:|\n";
+        "| | events/s | of hand-plain | of hand-tuned | of python | CPU an event | cores busy | memory at most |\n"
+            .to_owned();
+    text += "|---|--:|--:|--:|--:|--:|--:|--:|\n";
     for competitor in &cell.competitors {
         let Some(samples) = rounds.get(&competitor.name()) else { continue };
         let of = baselines.map(|baseline| match baseline {
@@ -48,13 +49,14 @@ pub(crate) fn table(cell: &Cell, rounds: &Rounds) -> Result<String> {
         });
         writeln!(
             text,
-            "| {competitor} | {} | {} | {} | {} | {} ns | {:.2} |",
+            "| {competitor} | {} | {} | {} | {} | {} ns | {:.2} | {} |",
             grouped(median(samples.iter().map(Sample::rate))),
             of[0],
             of[1],
             of[2],
             grouped(median(samples.iter().map(|sample| sample.cpu_seconds * 1e9 / sample.events as f64))),
             median(samples.iter().map(|sample| sample.cpu_seconds / sample.seconds)),
+            peak(samples).map_or_else(String::new, |bytes| format!("{:.0} MiB", bytes / 1_048_576.0)),
         )?;
     }
     Ok(text)
@@ -78,6 +80,14 @@ pub(crate) fn goals(compared: &Compared) -> Vec<Goal> {
             0.5,
             between(compared, ("10-million-keys-uniform", RUST), ("10-thousand-keys-uniform", RUST)),
         ),
+        Goal::at_most(
+            "peak of memory at 10 M keys against 10 k, uniform keys".to_owned(),
+            1.5,
+            "times",
+            peak_of(compared, "10-million-keys-uniform")
+                .zip(peak_of(compared, "10-thousand-keys-uniform"))
+                .map(|(many, few)| many / few),
+        ),
     ]
 }
 
@@ -98,6 +108,16 @@ fn between(compared: &Compared, one: (&str, Competitor), other: (&str, Competito
 /// The median over the rounds of the ratio within each.
 fn ratio(one: &[Sample], other: &[Sample]) -> f64 {
     median(one.iter().zip(other).map(|(one, other)| one.rate() / other.rate()))
+}
+
+/// The most memory that any of the runs had resident, in bytes.
+fn peak(samples: &[Sample]) -> Option<f64> {
+    samples.iter().filter_map(|sample| sample.memory_peak_bytes).max().map(|bytes| bytes as f64)
+}
+
+/// That of the program in a cell.
+fn peak_of(compared: &Compared, cell: &str) -> Option<f64> {
+    peak(compared.cells.get(cell)?.get(&RUST.name())?)
 }
 
 /// A whole number with its thousands apart.
@@ -130,6 +150,7 @@ mod tests {
             cpu_seconds: seconds,
             publisher_cpu_seconds: 0.0,
             requests: 2,
+            memory_peak_bytes: None,
         };
         seconds.map(sample).into()
     }

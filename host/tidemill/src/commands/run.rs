@@ -86,6 +86,9 @@ pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -
 async fn watch(host: &Host, signals: &mut Signals, until_idle: bool, progress: &Progress) -> End {
     let mut looks = interval(LOOK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // One for all turns of the loop: a new one would look at once, at every turn.
+    let rest = rest(host);
+    tokio::pin!(rest);
     loop {
         tokio::select! {
             biased;
@@ -93,7 +96,7 @@ async fn watch(host: &Host, signals: &mut Signals, until_idle: bool, progress: &
                 tracing::info!("stopping after the batches that run; a second signal stops at once");
                 return End::Signal;
             }
-            clean = rest(host), if until_idle => return End::Rest(clean),
+            clean = &mut rest, if until_idle => return End::Rest(clean),
             _ = looks.tick() => {}
         }
         if progress.is_drawn() {
@@ -117,7 +120,7 @@ async fn rest(host: &Host) -> bool {
         {
             return clean;
         }
-        sleep((began.elapsed() * REST_LOOK_SHARE).clamp(REST_INTERVAL, LOOK_INTERVAL)).await;
+        sleep((began.elapsed() * REST_LOOK_SHARE).max(REST_INTERVAL)).await;
     }
 }
 

@@ -9,13 +9,16 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cell::Cell,
     comparison::{Comparison, Rounds},
+    crossing,
     places::Places,
     results::Results,
-    table,
+    scale, scenario, stages, table,
 };
 
 /// Its name in the results.
 const SECTION: &str = "comparison";
+/// What else is measured, beside the scenarios.
+const ELSEWHERE: [&str; 3] = [crossing::SECTION, stages::SECTION, scale::SECTION];
 
 /// `compare`
 #[derive(Debug, Args)]
@@ -46,7 +49,12 @@ pub(crate) fn compare(arguments: &CompareArgs) -> Result<()> {
     let places = Places::find()?;
     let names: Vec<&str> = Cell::all().iter().flatten().map(|cell| cell.name).collect();
     for name in &arguments.only {
-        ensure!(names.contains(&name.as_str()), "there is no cell `{name}`\nhint: {}", names.join(", "));
+        ensure!(
+            names.contains(&name.as_str()),
+            "there is no cell `{name}`\nhint: the cells are {}; `cargo xtask bench --only` also takes {}",
+            names.join(", "),
+            ELSEWHERE.into_iter().chain(scenario::names()).collect::<Vec<_>>().join(", ")
+        );
     }
     let groups = Cell::all().into_iter().map(|group| wanted(group, arguments)).filter(|group| !group.is_empty());
     if arguments.quick {

@@ -179,10 +179,15 @@ impl fmt::Display for Section {
 /// Its name in the results.
 pub(crate) const SECTION: &str = "scenarios";
 
+/// The names of all of them.
+pub(crate) fn names() -> [&'static str; ALL.len()] {
+    ALL.each_ref().map(|scenario| scenario.name)
+}
+
 /// Measures those that are asked for, shows each, and keeps it. Whatever was kept of them is measured again.
 pub(crate) fn measure(arguments: &ScenarioArgs) -> Result<()> {
     let places = Places::find()?;
-    let names = ALL.each_ref().map(|scenario| scenario.name);
+    let names = names();
     for name in &arguments.only {
         ensure!(names.contains(&name.as_str()), "there is no scenario `{name}`\nhint: {}", names.join(", "));
     }

@@ -1,6 +1,9 @@
 //! The call: some events of a batch, an instance, and what comes of it.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tidemill_pipeline::{Batch, Call, Cost, Failure, Overlay, Processed, Refusal, Stage};
 use wasmtime::{Store, component::Func};
@@ -36,6 +39,8 @@ impl Live {
 
 /// Runs a call to its end on this thread. The instance comes back if it may be entered again.
 pub(crate) fn run(component: &Component, shared: &Shared, kept: Option<Live>, call: Call) -> (Processed, Option<Live>) {
+    let begun = Instant::now();
+    let refused = |overlay, refusal| refused(overlay, refusal, begun.elapsed());
     let Call { batch, events: range, overlay, fresh: _ } = call;
     let delivery = match Delivery::new(&batch, &range) {
         Ok(delivery) => delivery,
@@ -73,7 +78,7 @@ pub(crate) fn run(component: &Component, shared: &Shared, kept: Option<Live>, ca
                 overlay
             });
             let cost = Cost { fuel: fuel.saturating_sub(left), memory_bytes };
-            (Processed { overlay, result: Ok(cost) }, Some(live))
+            (Processed { overlay, result: Ok(cost), took: begun.elapsed() }, Some(live))
         }
         Ok(Err(failed)) => (refused(overlay, refusal::returned(failed, delivery.events.len())), None),
         Err(error) => (refused(overlay, refusal::ended(&error, state, shared.limits.call_time_max)), None),
@@ -131,12 +136,12 @@ fn enter(live: &mut Live, batch: &Batch, events: &[Event<'_>]) -> wasmtime::Resu
     Ok(result)
 }
 
-fn refused(overlay: Option<Overlay>, refusal: Refusal) -> Processed {
+fn refused(overlay: Option<Overlay>, refusal: Refusal, took: Duration) -> Processed {
     let overlay = overlay.map(|mut overlay| {
         overlay.discard();
         overlay
     });
-    Processed { overlay, result: Err(refusal) }
+    Processed { overlay, result: Err(refusal), took }
 }
 
 /// What a call's randomness comes from: the same call gives the same.

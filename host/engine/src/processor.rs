@@ -3,6 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use tidemill_pipeline::{Call, Code, Digest, Failure, Instances, Processed, Processor, ProcessorName, Refusal, Stage};
@@ -127,5 +128,5 @@ impl std::fmt::Debug for ComponentProcessor {
 fn lost() -> Processed {
     let failure = Failure::broken(Stage::Process, "the host panicked while the component ran")
         .hint("this is a bug of Tidemill: please report it with the log");
-    Processed { overlay: None, result: Err(Refusal::Host(failure)) }
+    Processed { overlay: None, result: Err(Refusal::Host(failure)), took: Duration::ZERO }
 }

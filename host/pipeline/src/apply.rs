@@ -5,7 +5,7 @@
 //! becomes smaller until an event stands alone: only then is it the culprit. If all pieces pass, nothing was
 //! poison; it was the whole that cost too much.
 
-use std::{future::poll_fn, ops::Range, sync::Arc, task::Poll};
+use std::{future::poll_fn, ops::Range, sync::Arc, task::Poll, time::Duration};
 
 use crate::{
     Batch, BatchBounds, Call, Cost, Digest, EventRef, Failure, FailureKind, LastError, Overlay, ParkedEvent, ParkedId,
@@ -22,13 +22,15 @@ pub(crate) struct Applied {
     pub(crate) overlay: Overlay,
     pub(crate) aside: Aside,
     pub(crate) cost: Cost,
+    /// How long its calls ran.
+    pub(crate) took: Duration,
     /// Whether a component was asked.
     pub(crate) computed: bool,
 }
 
 impl Applied {
     fn new(overlay: Overlay) -> Self {
-        Self { overlay, aside: Aside::default(), cost: Cost::default(), computed: false }
+        Self { overlay, aside: Aside::default(), cost: Cost::default(), took: Duration::ZERO, computed: false }
     }
 }
 
@@ -72,9 +74,8 @@ pub(crate) async fn apply<P: Processor>(
         _ if batch.is_empty() => Ok(Applied::new(overlay)),
         [_] => {
             let aside = Aside::new(policy.named);
-            Pieces { processor, batch, bounds, policy, fresh, aside, cost: Cost::default(), computed: false }
-                .run(overlay)
-                .await
+            let (cost, took) = (Cost::default(), Duration::ZERO);
+            Pieces { processor, batch, bounds, policy, fresh, aside, cost, took, computed: false }.run(overlay).await
         }
         spans => {
             let sizes: Vec<usize> = spans.iter().map(Span::len).collect();
@@ -96,9 +97,9 @@ async fn whole<P: Processor>(
         return Err(smaller(spans_before(sizes, index)));
     }
     let call = Call { batch: Arc::clone(batch), events: 0..batch.len(), overlay, fresh };
-    let Processed { overlay, result } = processor.process(call).await;
+    let Processed { overlay, result, took } = processor.process(call).await;
     match result {
-        Ok(cost) => Ok(Applied { cost, computed: true, ..Applied::new(overlay.ok_or_else(lost)?) }),
+        Ok(cost) => Ok(Applied { cost, took, computed: true, ..Applied::new(overlay.ok_or_else(lost)?) }),
         Err(Refusal::Rejected(rejection)) => {
             Err(smaller(rejection.index.map_or(sizes.len() / 2, |index| spans_before(sizes, index))))
         }
@@ -124,6 +125,7 @@ struct Pieces<'a, P> {
     fresh: bool,
     aside: Aside,
     cost: Cost,
+    took: Duration,
     computed: bool,
 }
 
@@ -158,7 +160,7 @@ impl<P: Processor> Pieces<'_, P> {
             }
         }
         self.aside.report();
-        Ok(Applied { overlay, aside: self.aside, cost: self.cost, computed: self.computed })
+        Ok(Applied { overlay, aside: self.aside, cost: self.cost, took: self.took, computed: self.computed })
     }
 
     /// The end of a piece of at most `size` events and the batch's bound of bytes, before the next event that cannot
@@ -178,7 +180,8 @@ impl<P: Processor> Pieces<'_, P> {
         overlay: Overlay,
     ) -> Result<(Overlay, Result<(), Rejection>), Unapplied> {
         let call = Call { batch: Arc::clone(self.batch), events, overlay, fresh: self.fresh };
-        let Processed { overlay, result } = self.processor.process(call).await;
+        let Processed { overlay, result, took } = self.processor.process(call).await;
+        self.took += took;
         self.computed = true;
         match result {
             Ok(cost) => {

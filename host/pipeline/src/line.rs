@@ -106,15 +106,21 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         self.known.component = Some(seat.processor.code().component);
         tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
         let began = Instant::now();
-        let applied = match apply(&mut seat.processor, &batch, overlay, self.settings.batch, policy, fresh).await {
+        let bounds = self.pace.bounds();
+        let applied = match apply(&mut seat.processor, &batch, overlay, bounds, policy, fresh).await {
             Ok(applied) => applied,
             Err(unapplied) => {
+                if let Unapplied::Refused(Refusal::Overtime { .. }) = &unapplied {
+                    // A span alone is called in pieces: it was one of them that took so long.
+                    self.pace.overtime(batch.len().min(bounds.events_max));
+                }
                 let processor = seat.claim().processor.name.clone();
                 drop(seat);
                 return self.unapplied(processor, unapplied, batch, intake);
             }
         };
 
+        self.pace.took(batch.len(), applied.took);
         let claim = seat.claim().clone();
         let code = applied.computed.then(|| seat.processor.code());
         let step = self.advance(&batch);
@@ -147,7 +153,6 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let commit = Commit { writes, parked: aside.parked, code, durability, ..Commit::of_step(claim, guard, step) };
         seat.commit(self.store, commit).await?;
         drop(seat);
-        self.pace.took(batch.len(), began.elapsed());
 
         if let Some((observer, committed, began)) = seen {
             observer.committed(Committed { committing: began.elapsed(), ..committed });

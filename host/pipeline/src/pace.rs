@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::BatchBounds;
 
+/// For the sake of the goal no batch becomes smaller: an instance and a turn on a busy host cost the same for one event.
+const EVENTS_LEAST: usize = 100;
+
 /// Events of the first batch: nothing is known of the component yet.
 const EVENTS_FIRST: usize = 1_000;
 
@@ -30,8 +33,11 @@ impl Pace {
         BatchBounds { events_max: self.events, ..self.bounds }
     }
 
-    /// A batch was applied and committed in some time. One that was small because there was no more to do says
-    /// nothing about larger ones.
+    /// Events were applied in some time, the time that the calls ran. A quick batch that was small because there was no
+    /// more to do says nothing about larger ones.
+    ///
+    /// What does not count is the commit, for on a slow disk batches would become small, and small ones make more commits; nor
+    /// that a call waited for a thread, for that would be the other processors' time.
     pub(crate) fn took(&mut self, events: usize, time: Duration) {
         if time > self.goal {
             let fitting = events as f64 * self.goal.as_secs_f64() / time.as_secs_f64();
@@ -41,10 +47,16 @@ impl Pace {
                 reason = "less than `events`, not negative"
             )]
             let fitting = fitting as usize;
-            self.events = fitting.clamp(1, self.events);
+            self.events = fitting.max(EVENTS_LEAST).min(self.events);
         } else if time.saturating_mul(2) <= self.goal && events.saturating_mul(2) >= self.events {
             self.events = self.events.saturating_mul(2).min(self.bounds.events_max);
         }
+    }
+
+    /// A call of so many events met the wall clock, which is far more than a batch should take. Here it may become as
+    /// small as it has to: otherwise the partition would stall.
+    pub(crate) fn overtime(&mut self, events: usize) {
+        self.events = (events / 8).clamp(1, self.events);
     }
 }
 
@@ -70,7 +82,24 @@ mod tests {
         let python = settled(micros(5_000), micros(30), usize::MAX);
         assert!((1_500..=3_300).contains(&python), "{python}");
         assert_eq!(settled(none, micros(1_000), usize::MAX), 100);
-        assert_eq!(settled(micros(500_000), micros(1), usize::MAX), 1, "no batch fits, so they are as small as can be");
+        assert_eq!(
+            settled(micros(500_000), micros(1), usize::MAX),
+            100,
+            "no batch fits, and smaller ones would not either"
+        );
+    }
+
+    #[test]
+    fn a_call_that_meets_the_wall_clock_makes_the_next_far_smaller_and_quick_ones_grow_again() {
+        let bounds = BatchBounds { events_max: 10_000, bytes_max: 1 };
+        let mut pace = Pace::new(bounds, Duration::from_millis(100));
+        let sizes = [(); 5].map(|()| {
+            pace.overtime(pace.bounds().events_max);
+            pace.bounds().events_max
+        });
+        assert_eq!(sizes, [125, 15, 1, 1, 1]);
+        pace.took(1, Duration::from_millis(1));
+        assert_eq!(pace.bounds().events_max, 2);
     }
 
     #[test]

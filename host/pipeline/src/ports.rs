@@ -75,6 +75,8 @@ pub struct Processed {
     pub overlay: Option<Overlay>,
     /// Whether the events were applied.
     pub result: Result<Cost, Refusal>,
+    /// How long the call ran. That it waited for a thread before is not counted.
+    pub took: Duration,
 }
 
 /// What a call cost.

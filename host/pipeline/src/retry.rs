@@ -29,7 +29,7 @@ pub async fn retry_parked<P: Processor, T: Store>(
     let overlay = Overlay::new(store.snapshot(seat.claim(), &space), bounds);
     let batch = Arc::new(Batch::new(event.id.key.clone(), span_of(event)?));
     let events = 0..batch.len();
-    let Processed { overlay, result } = seat.processor.process(Call { batch, events, overlay, fresh: true }).await;
+    let Processed { overlay, result, .. } = seat.processor.process(Call { batch, events, overlay, fresh: true }).await;
     let refused = |cause: String| Failure::new(FailureKind::Rejected, Stage::Process, cause);
     result.map_err(|refusal| match refusal {
         Refusal::Rejected(rejection) => refused(format!("{}: {}", rejection.cause.as_str(), rejection.reason)),

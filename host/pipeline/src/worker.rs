@@ -26,7 +26,7 @@ pub struct WorkerSettings {
     pub feed_identity: String,
     /// How large a call may be.
     pub batch: BatchBounds,
-    /// How long a batch should take: within its bounds it grows while it is quicker, and shrinks when it is not.
+    /// How long a batch's calls should take: within its bounds it grows while they are quicker, and shrinks when they are not.
     pub batch_time: Duration,
     /// What a batch may write.
     pub writes: WriteBounds,

@@ -85,7 +85,7 @@ impl Processor for Component {
             Ok(_) => call.overlay.settle(),
             Err(_) => call.overlay.discard(),
         }
-        Processed { overlay: Some(call.overlay), result }
+        Processed { overlay: Some(call.overlay), result, took: Duration::ZERO }
     }
 
     fn committed(&mut self) {}

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tidemill_pipeline::{
@@ -95,7 +96,7 @@ impl Processor for Component {
         let result = result.map(|()| Cost::default()).map_err(|(cause, index)| {
             Refusal::Rejected(Rejection { cause, index, reason: "no".into(), backtrace: None })
         });
-        Processed { overlay: Some(call.overlay), result }
+        Processed { overlay: Some(call.overlay), result, took: Duration::ZERO }
     }
 
     fn committed(&mut self) {}

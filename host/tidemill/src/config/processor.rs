@@ -133,7 +133,7 @@ impl ProcessorConfig {
         );
         let durability = section.setting("durability", &Choice(&[("normal", Durability::Normal), ("full", Durability::Full)]), "\"normal\"", "`full` waits for the disk at every commit. `normal` may lose the last commits at a power cut, state and cursor together, and reads them again.");
         let events_max = section.setting("batch-events", &Count(1..=100_000), "10_000", "The most events in one call.");
-        let batch_time = section.setting("batch-time", &Time(Duration::from_millis(1)..=Duration::from_mins(1)), "\"100ms\"", "How long a batch should take, its commit included. Batches grow towards `batch-events` while they are quicker, and shrink when they are slower; but never below what stands between two checkpoints of the feed.");
+        let batch_time = section.setting("batch-time", &Time(Duration::from_millis(1)..=Duration::from_mins(1)), "\"100ms\"", "How long the component should take for a batch. Batches grow towards `batch-events` while it is quicker, and shrink when it is slower, but never below what stands between two checkpoints of the feed: that is given to the component in several calls.");
         let bytes_max =
             section.setting("batch-bytes", &Size(KIB..=256 * MIB), "\"4MiB\"", "The most bytes of events in one call.");
         let log_level = section.setting(

@@ -253,7 +253,8 @@ pub(crate) fn worker_settings(
         key,
         feed_identity,
         batch: config.batch,
-        batch_time: config.batch_time,
+        // A batch may become twice as large at once, and must still fit a call.
+        batch_time: config.batch_time.min(config.limits.call_time / 2),
         writes: config.limits.writes,
         on_reject: config.on_reject,
         durability: config.durability,

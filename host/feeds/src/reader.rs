@@ -21,8 +21,8 @@ pub(crate) struct Reader<P: Pages> {
 impl<P: Pages> Reader<P> {
     /// One more reader.
     pub(crate) fn new(readership: Arc<Readership<P>>) -> Self {
-        readership.enter();
-        Self { readership, heard: 0, news: None }
+        let heard = readership.enter();
+        Self { readership, heard, news: None }
     }
 
     /// As [`Source::fetch`](tidemill_pipeline::Source::fetch).

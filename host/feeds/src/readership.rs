@@ -85,6 +85,8 @@ pub(crate) struct State<F> {
 struct Reading<F> {
     number: u64,
     page_size: NonZeroU32,
+    /// Where it was asked for from.
+    start: ReadFrom,
     /// Up to where it was read.
     at: ReadFrom,
     events: u64,
@@ -156,8 +158,12 @@ impl<P: Pages> Readership<P> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn enter(&self) {
-        self.state().readers += 1;
+    /// One more reader. Gives the number of the last answer: what was said before the reader came does not count for it, for
+    /// its partition may have been closed since.
+    pub(crate) fn enter(&self) -> u64 {
+        let mut state = self.state();
+        state.readers += 1;
+        state.count
     }
 
     pub(crate) fn leave(&self) {
@@ -195,7 +201,13 @@ impl<P: Pages> Readership<P> {
                 None => {}
             }
             let open = |reading: &&mut Reading<_>| {
-                reading.end.is_none() && reading.at == walk.at && reading.page_size >= walk.page_size
+                reading.end.is_none()
+                    && reading.at == walk.at
+                    && reading.page_size >= walk.page_size
+                    // "From now on" is another place each time that it is asked for.
+                    && walk.at != ReadFrom::Last
+                    // How a page ends says nothing to one who only came to its end.
+                    && (walk.taken > 0 || reading.start == walk.at)
             };
             if let Some(reading) = state.readings.iter_mut().find(open) {
                 reading.readers += 1;
@@ -233,7 +245,7 @@ impl<P: Pages> Readership<P> {
             return;
         };
         reading.end = Some((answer, end.clone()));
-        let (at, without_events) = (reading.at.clone(), reading.events == 0);
+        let (at, without_events, stayed) = (reading.at.clone(), reading.events == 0, reading.at == reading.start);
         state.recent.tidy();
         if !without_events {
             state.hand_over(&at, None);
@@ -246,7 +258,7 @@ impl<P: Pages> Readership<P> {
         } else {
             state.ring(|rest| *rest.place() == at, Some(&end));
         }
-        if shared && (calm || away) && at != ReadFrom::Last {
+        if shared && stayed && (calm || away) && at != ReadFrom::Last {
             state.answered = Some(Answered { number: answer, at, since: Instant::now(), end });
         }
     }
@@ -311,6 +323,7 @@ impl<F: Flight> State<F> {
         self.readings.push(Reading {
             number: self.count,
             page_size,
+            start: at.clone(),
             at,
             events: 0,
             flight: Some(flight),

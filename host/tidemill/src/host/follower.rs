@@ -125,7 +125,6 @@ impl Follower {
         let plan = plan(listed, &known.collect(), &start);
         let opened = plan.open.iter().map(|(partition, start)| self.new_partition(partition, start.clone()));
         self.running.open(opened.collect()).await?;
-        self.running.settle_finished(&self.feed.name);
         for partition in plan.run {
             if !started.contains(&partition) {
                 // One that is no longer listed gets no event any more either.
@@ -134,6 +133,8 @@ impl Follower {
                 started.push(partition);
             }
         }
+        // Not earlier: between a finished partition and its children nothing is at rest.
+        self.running.settle_finished(&self.feed.name);
         self.running.set_planned(&self.feed.name, true);
         Ok(())
     }

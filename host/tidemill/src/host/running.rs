@@ -128,11 +128,15 @@ impl Running {
         }
     }
 
-    /// Lets workers begin again from the store: everybody, or only those that wait because something went wrong. To
-    /// the others it would only cost what they have fetched.
+    /// Lets workers begin again from the store: everybody, or only those that stopped or wait because something went
+    /// wrong. To the others it would only cost what they have fetched.
     fn begin_again(&self, everybody: bool) {
         for partition in lock(&self.partitions).values() {
-            if everybody || partition.monitor.borrow().trouble.is_some() {
+            let idle = |seen: &Seen| {
+                let stopped = seen.checkpoint.as_ref().is_some_and(|checkpoint| !checkpoint.status.runs());
+                stopped || seen.trouble.is_some()
+            };
+            if everybody || idle(&partition.monitor.borrow()) {
                 partition.orders.send_modify(|order| order.revision += 1);
             }
         }

@@ -25,6 +25,8 @@ const WARM_SLOTS: u32 = 16;
 
 /// Makes the engine put instances into slots.
 pub(crate) fn reserve(config: &mut Config) {
+    // Where the system cannot say what was written (Linux before 6.7), all that stays would be wiped after every call.
+    let resident = if PoolingAllocationConfig::is_pagemap_scan_available() { RESIDENT_BYTES } else { 0 };
     let mut slots = PoolingAllocationConfig::new();
     slots
         .total_component_instances(INSTANCES_MAX)
@@ -37,10 +39,9 @@ pub(crate) fn reserve(config: &mut Config) {
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_component_instance_size(METADATA_BYTES_MAX)
         .max_core_instance_size(METADATA_BYTES_MAX)
-        .linear_memory_keep_resident(RESIDENT_BYTES)
-        .table_keep_resident(RESIDENT_BYTES)
+        .linear_memory_keep_resident(resident)
+        .table_keep_resident(resident)
         .max_unused_warm_slots(WARM_SLOTS)
-        // Only what was written is reset, where the system can say what that is.
         .pagemap_scan(Enabled::Auto);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots));
 }

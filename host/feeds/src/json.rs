@@ -8,6 +8,9 @@ use std::{borrow::Cow, ops::Range};
 /// The deepest nesting of arrays and objects that a payload may have.
 pub(crate) const DEPTH_MAX: u32 = 512;
 
+/// Bytes of a string that are looked at without a call.
+const SHORT_BYTES: usize = 32;
+
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JsonError {
@@ -166,8 +169,15 @@ pub(crate) fn skip(bytes: &[u8], at: usize) -> Result<Skipped, JsonError> {
 /// The place behind the closing quote of a string whose first byte behind the opening quote is given.
 fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, JsonError> {
     loop {
-        // Eight bytes at a time: most strings are short, and a call for each costs more than it finds.
+        // Eight bytes at a time: most strings are short, and a call for each costs more than it finds. One that is
+        // longer is worth it.
+        let long = at + SHORT_BYTES;
         while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            if at >= long {
+                at = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default())
+                    .map_or(bytes.len(), |found| at + found);
+                break;
+            }
             let word = u64::from_le_bytes(*chunk);
             let found = equal(word, b'"') | equal(word, b'\\');
             if found != 0 {

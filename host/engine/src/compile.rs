@@ -21,6 +21,7 @@ use crate::{
     check::{self, Kind, Sections},
     engine, go,
     load::LoadError,
+    slots,
 };
 
 /// The longest report that a child may give, in bytes.
@@ -196,9 +197,12 @@ fn compile(file: &[u8]) -> Result<Vec<u8>, LoadError> {
     };
     let engine = wasmtime::Engine::new(&engine::config())
         .map_err(|error| LoadError::Compile(format!("the compiler could not be set up: {error:#}")))?;
-    engine
-        .precompile_component(component)
-        .map_err(|error| LoadError::Invalid(format!("it does not compile: {error:#}")))
+    let invalid = |error: wasmtime::Error| LoadError::Invalid(format!("it does not compile: {error:#}"));
+    let compiled = wasmtime::component::Component::new(&engine, component).map_err(invalid)?;
+    if let Some(required) = compiled.resources_required() {
+        slots::fits(&required)?;
+    }
+    compiled.serialize().map_err(invalid)
 }
 
 /// What `wasm-tools component embed` does, for a module whose names say that it is made for the contract: with the patch that they

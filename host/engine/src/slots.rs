@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, ResourcesRequired};
+
+use crate::load::LoadError;
 
 /// Instances at one time, those that run and those that are kept for their next batch.
 const INSTANCES_MAX: u32 = 500;
@@ -34,6 +36,9 @@ pub(crate) fn reserve(config: &mut Config) {
         .total_memories(INSTANCES_MAX * MEMORIES_MAX)
         .total_tables(INSTANCES_MAX * TABLES_MAX)
         .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        // A module may have all of its component.
+        .max_memories_per_module(MEMORIES_MAX)
+        .max_tables_per_module(TABLES_MAX)
         .max_memories_per_component(MEMORIES_MAX)
         .max_tables_per_component(TABLES_MAX)
         .table_elements(TABLE_ELEMENTS_MAX)
@@ -44,6 +49,22 @@ pub(crate) fn reserve(config: &mut Config) {
         .max_unused_warm_slots(WARM_SLOTS)
         .pagemap_scan(Enabled::Auto);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots));
+}
+
+/// Whether an instance fits into a slot. A host without slots asks the same, so that a component runs everywhere or nowhere.
+pub(crate) fn fits(required: &ResourcesRequired) -> Result<(), LoadError> {
+    bound("memories", required.num_memories, MEMORIES_MAX)?;
+    bound("tables", required.num_tables, TABLES_MAX)
+}
+
+fn bound(what: &str, found: u32, max: u32) -> Result<(), LoadError> {
+    if found <= max {
+        return Ok(());
+    }
+    Err(LoadError::Invalid(format!(
+        "its modules have {found} {what}, and at most {max} fit into one instance\n  hint: link them into fewer modules, or let \
+         them share: what compilers make has one or two"
+    )))
 }
 
 /// The slots that may be held between two calls. The others are for calls.
@@ -63,5 +84,24 @@ impl Keeping {
     /// A slot to hold; none if too many are held already. Then the instance ends, and the next call begins with a fresh one.
     pub(crate) fn one(&self) -> Option<Kept> {
         Arc::clone(&self.0).try_acquire_owned().ok().map(Kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_calls_need_is_never_held_between_them() {
+        let keeping = Keeping::beside(INSTANCES_MAX as usize - 2);
+        let held = [keeping.one(), keeping.one()];
+        assert!(held.iter().all(Option::is_some), "two are beside those that calls need");
+        assert!(keeping.one().is_none(), "the others are for calls");
+        drop(held);
+        assert!(keeping.one().is_some(), "a slot that nobody holds any more can be held again");
+        assert!(
+            Keeping::beside(INSTANCES_MAX as usize + 1).one().is_none(),
+            "more threads than slots need all of them"
+        );
     }
 }

@@ -130,6 +130,17 @@ fn a_function_that_is_too_large_for_the_compiler_is_refused() {
 }
 
 #[test]
+fn a_component_with_more_memories_than_an_instance_may_have_is_refused() {
+    let tables = "(table 1 funcref) (table 1 funcref)";
+    let with = |memories: usize| core(OK, &["(memory 1)".repeat(memories - 1), tables.into()].concat());
+    Host::new(&component(&with(4))).apply(&["e"]);
+    let error = load_error(&component(&with(5)), &Limits::default());
+    let LoadError::Invalid(sentence) = &error else { panic!("{error:?}") };
+    assert!(sentence.starts_with("its modules have 5 memories, and at most 4 fit into one instance"), "{sentence}");
+    assert!(sentence.contains("hint: link them into fewer modules"), "{sentence}");
+}
+
+#[test]
 fn everything_that_is_not_granted_is_listed_by_name() {
     let wasi = "package wasi:http@0.2.3; interface outgoing-handler { handle: func(); }";
     let other = "package acme:things@1.0.0; interface bells { ring: func(); }";

@@ -33,7 +33,10 @@ type Slot = Arc<AsyncMutex<Option<Known>>>;
 /// A file that was loaded and kept. As long as its stamp is the same it need not be read again.
 #[derive(Debug)]
 struct Known {
-    stamp: Stamp,
+    /// When it began to be read.
+    began: Instant,
+    /// None if it was so young that it may have been written since without its stamp showing it.
+    stamp: Option<Stamp>,
     limits: Limits,
     component: Component,
 }
@@ -64,7 +67,7 @@ impl Components {
     /// The component of a processor at its start: its file, or else the last one that was accepted.
     pub(crate) async fn at_start(&self, claim: &Claim, config: &ProcessorConfig) -> anyhow::Result<Loaded> {
         let accepted = self.wiring.store.accepted_component(&claim.processor).await?;
-        match self.of_file(config).await {
+        match self.of_file(config, None).await {
             Ok(component) => {
                 self.wiring.accept(claim, &component).await?;
                 Ok(Loaded { component, instead: None })
@@ -72,7 +75,8 @@ impl Components {
             Err(error) if passing(&error).is_some() => Err(error),
             Err(error) => {
                 let Some(digest) = accepted else { return Err(error) };
-                let Ok((component, _)) = self.load(self.path(digest), config).await else { return Err(error) };
+                let Ok((bytes, _)) = self.read(self.path(digest), config).await else { return Err(error) };
+                let Ok((component, _)) = self.load(bytes, config).await else { return Err(error) };
                 Ok(Loaded { component, instead: Some(error) })
             }
         }
@@ -83,46 +87,42 @@ impl Components {
         &self,
         claim: &Claim,
         config: &ProcessorConfig,
-        running: Digest,
+        running: &Component,
     ) -> anyhow::Result<Option<Changed>> {
-        let found = self.digest(config).await?;
-        if found == running {
-            return Ok(None);
-        }
-        tracing::info!(
-            processor = %claim.processor.name, was = running.short(), found = found.short(),
-            "the component's file changed; it is loaded beside the running component"
-        );
         let began = Instant::now();
-        let component = self.of_file(config).await?;
-        Ok(Some(Changed { component, compiling: began.elapsed() }))
+        let component = self.of_file(config, Some((claim, running))).await?;
+        let changed = component.digest() != running.digest();
+        Ok(changed.then(|| Changed { component, compiling: began.elapsed() }))
     }
 
-    /// The component of a processor's file, loaded and kept. However many processors have the file, it is read once.
-    async fn of_file(&self, config: &ProcessorConfig) -> anyhow::Result<Component> {
+    /// The component of a processor's file, loaded and kept. However many processors ask for a file, it is read for all of them.
+    /// If it is another one than the component that runs, that is told before it is loaded.
+    async fn of_file(
+        &self,
+        config: &ProcessorConfig,
+        running: Option<(&Claim, &Component)>,
+    ) -> anyhow::Result<Component> {
+        let asked = Instant::now();
         let slot = self.slot(&config.component);
         let mut known = slot.lock().await;
         let stamp = stamp(&config.component).await;
-        if let Some(component) = known.as_ref().and_then(|known| known.if_still(stamp, &config.limits)) {
-            return Ok(component);
+        if let Some(known) = known.as_ref().filter(|known| known.serves(asked, stamp, &config.limits)) {
+            tell_change(running, known.component.digest());
+            return Ok(known.component.clone());
         }
-        let settled = stamp.filter(Stamp::is_settled);
-        let (component, bytes) = self.load(config.component.clone(), config).await?;
-        self.keep(component.digest(), bytes).await?;
-        *known = settled.map(|stamp| Known { stamp, limits: config.limits, component: component.clone() });
+        let (began, stamp) = (Instant::now(), stamp.filter(Stamp::is_settled));
+        let (bytes, digest) = self.read(config.component.clone(), config).await?;
+        tell_change(running, digest);
+        let component = match running {
+            Some((_, running)) if running.digest() == digest => running.clone(),
+            Some(_) | None => {
+                let (component, bytes) = self.load(bytes, config).await?;
+                self.keep(digest, bytes).await?;
+                component
+            }
+        };
+        *known = Some(Known { began, stamp, limits: config.limits, component: component.clone() });
         Ok(component)
-    }
-
-    /// The digest of a processor's file now.
-    async fn digest(&self, config: &ProcessorConfig) -> anyhow::Result<Digest> {
-        let (path, bytes_max) = (config.component.clone(), config.limits.component_bytes_max);
-        let slot = self.slot(&path);
-        let stamp = stamp(&path).await;
-        if let Some(component) = slot.lock().await.as_ref().and_then(|known| known.if_still(stamp, &config.limits)) {
-            return Ok(component.digest());
-        }
-        let bytes = spawn_blocking(move || read(&path, bytes_max)).await??;
-        Ok(Digest::of(&bytes))
     }
 
     fn slot(&self, file: &Path) -> Slot {
@@ -130,14 +130,21 @@ impl Components {
         Arc::clone(files.entry(file.to_owned()).or_default())
     }
 
-    async fn load(&self, path: PathBuf, config: &ProcessorConfig) -> anyhow::Result<(Component, Vec<u8>)> {
-        let (wiring, config) = (Arc::clone(&self.wiring), config.clone());
-        let load = move || {
-            let bytes = read(&path, config.limits.component_bytes_max)?;
-            let component = wiring.load(&bytes, &config)?;
-            Ok((component, bytes))
+    /// A file, as it is now.
+    async fn read(&self, path: PathBuf, config: &ProcessorConfig) -> anyhow::Result<(Vec<u8>, Digest)> {
+        let bytes_max = config.limits.component_bytes_max;
+        let read = move || {
+            let bytes = read(&path, bytes_max)?;
+            tracing::debug!(file = %path.display(), "a component's file was read");
+            let digest = Digest::of(&bytes);
+            Ok((bytes, digest))
         };
-        spawn_blocking(load).await?
+        spawn_blocking(read).await?
+    }
+
+    async fn load(&self, bytes: Vec<u8>, config: &ProcessorConfig) -> anyhow::Result<(Component, Vec<u8>)> {
+        let (wiring, config) = (Arc::clone(&self.wiring), config.clone());
+        spawn_blocking(move || Ok((wiring.load(&bytes, &config)?, bytes))).await?
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
@@ -166,10 +173,20 @@ impl Components {
 }
 
 impl Known {
-    /// The component, if the file is still the same and may use the same.
-    fn if_still(&self, stamp: Option<Stamp>, limits: &Limits) -> Option<Component> {
-        (Some(self.stamp) == stamp && self.limits == *limits).then(|| self.component.clone())
+    /// Whether it is what somebody finds who asked at this moment, with these limits, for a file that has this stamp now.
+    fn serves(&self, asked: Instant, stamp: Option<Stamp>, limits: &Limits) -> bool {
+        let still = self.began >= asked || (self.stamp.is_some() && self.stamp == stamp);
+        still && self.limits == *limits
     }
+}
+
+/// Tells that a processor's file is another one than the component that runs.
+fn tell_change(running: Option<(&Claim, &Component)>, found: Digest) {
+    let Some((claim, running)) = running.filter(|(_, running)| running.digest() != found) else { return };
+    tracing::info!(
+        processor = %claim.processor.name, was = running.digest().short(), found = found.short(),
+        "the component's file changed; it is loaded beside the running component"
+    );
 }
 
 async fn stamp(file: &Path) -> Option<Stamp> {

@@ -230,10 +230,10 @@ impl Runner {
     }
 
     async fn try_reload(&self, running: &Running) -> anyhow::Result<Reloaded> {
-        let was = running.component().digest();
-        let changed = self.components.if_changed(&running.claim, &self.config, was).await?;
+        let was = running.component();
+        let changed = self.components.if_changed(&running.claim, &self.config, &was).await?;
         let Some(Changed { component, compiling }) = changed else { return Ok(Reloaded::Unchanged) };
-        let (is, began) = (component.digest(), Instant::now());
+        let (was, is, began) = (was.digest(), component.digest(), Instant::now());
         running.swap(component).await?;
         let swapping = began.elapsed();
         tracing::info!(processor = %self.id.name, was = was.short(), is = is.short(), ?swapping, "the component was reloaded");

@@ -40,13 +40,8 @@ impl Pace {
     /// that a call waited for a thread, for that would be the other processors' time.
     pub(crate) fn took(&mut self, events: usize, time: Duration) {
         if time > self.goal {
-            let fitting = events as f64 * self.goal.as_secs_f64() / time.as_secs_f64();
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "less than `events`, not negative"
-            )]
-            let fitting = fitting as usize;
+            let fitting = events as u128 * self.goal.as_nanos() / time.as_nanos();
+            let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
             self.events = fitting.max(EVENTS_LEAST).min(self.events);
         } else if time.saturating_mul(2) <= self.goal && events.saturating_mul(2) >= self.events {
             self.events = self.events.saturating_mul(2).min(self.bounds.events_max);

@@ -220,7 +220,7 @@ type Measured = BTreeMap<String, Section>;
 
 /// All goals, with what is kept of them.
 pub(crate) fn goals(kept: Option<&Value>) -> Result<Vec<Goal>> {
-    let measured: Measured = kept.map(|kept| Measured::deserialize(kept)).transpose()?.unwrap_or_default();
+    let measured: Measured = kept.map(Measured::deserialize).transpose()?.unwrap_or_default();
     let goals = ALL.iter().flat_map(|scenario| {
         let section = measured.get(scenario.name);
         scenario.goals.iter().map(move |wanted| wanted.goal(section))

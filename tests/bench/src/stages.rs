@@ -6,7 +6,7 @@
 
 mod line;
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fmt::Write as _, fs};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -99,10 +99,12 @@ pub(crate) fn text(stages: &ByLanguage) -> String {
         .to_owned();
     for (language, stages) in stages {
         let Stages { fetch, parse, cross, guest, read, write, commit } = stages;
-        text += &format!(
-            "| {language} | {fetch:.0} | {parse:.0} | {cross:.0} | {guest:.0} | {read:.0} | {write:.0} | {commit:.0} | {:.0} |\n",
+        writeln!(
+            text,
+            "| {language} | {fetch:.0} | {parse:.0} | {cross:.0} | {guest:.0} | {read:.0} | {write:.0} | {commit:.0} | {:.0} |",
             stages.host()
-        );
+        )
+        .expect("text takes everything");
     }
     text
 }

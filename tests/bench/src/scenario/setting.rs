@@ -93,15 +93,15 @@ impl<'a> Setting<'a> {
             Ok(())
         };
         // A database that is only being made has no tables yet.
-        waiting(&|| Ok(self.database(&file).is_ok_and(|database| database.is_at("", 0).is_ok())))?;
-        let database = self.database(&file)?;
+        waiting(&|| Ok(database(&file).is_ok_and(|database| database.is_at("", 0).is_ok())))?;
+        let database = database(&file)?;
         waiting(&|| database.is_at(&cursor.to_string(), self.partitions))?;
         Ok(SystemTime::now())
     }
+}
 
-    fn database(&self, file: &Path) -> Result<Database> {
-        Database::open(file, Tables::Tidemill)
-    }
+fn database(file: &Path) -> Result<Database> {
+    Database::open(file, Tables::Tidemill)
 }
 
 /// Milliseconds between two moments; none before the first.

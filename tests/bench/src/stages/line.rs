@@ -88,7 +88,7 @@ impl Machinery {
         for pages in pages.chunks(BATCH / 1_000) {
             took.parse += parsed(&from, &key.partition, pages)?;
             let mut spans = Vec::new();
-            let begun = cpu();
+            let begun = ProcessTime::now();
             for _ in pages {
                 let (mut sink, mut fetched) = way(u32::MAX >> 4);
                 let ask = Ask { from: from.clone(), page_size: NonZeroU32::new(1_000).expect("not zero") };
@@ -100,7 +100,7 @@ impl Machinery {
                     spans.push(span);
                 }
             }
-            took.fetch += cpu() - begun;
+            took.fetch += begun.elapsed();
 
             let batch = Arc::new(batch(&key, spans)?);
             let (space, reads) = (StateSpace::Shared, Arc::new(AtomicU64::new(0)));
@@ -111,15 +111,15 @@ impl Machinery {
                 overlay: Overlay::new(snapshot, WriteBounds::default()),
                 fresh: false,
             };
-            let begun = cpu();
+            let begun = ProcessTime::now();
             let processed = processor.process(call(Box::new(snapshot))).await;
-            took.process += cpu() - begun;
+            took.process += begun.elapsed();
             took.read += Duration::from_nanos(reads.load(Ordering::Relaxed));
             processed.result.map_err(|refusal| anyhow!("{refusal:?}"))?;
             let overlay = processed.overlay.ok_or_else(|| anyhow!("the overlay is lost"))?;
-            let begun = cpu();
+            let begun = ProcessTime::now();
             let ignored = ignoring.process(call(store.snapshot(&claim, &space))).await;
-            took.cross += cpu() - begun;
+            took.cross += begun.elapsed();
             ignored.result.map_err(|refusal| anyhow!("{refusal:?}"))?;
 
             let step = |generation, events| Step {
@@ -135,18 +135,18 @@ impl Machinery {
                 code: Some(processor.code()),
                 ..Commit::of_step(claim.clone(), guard(state), step(generation, batch.len() as u64))
             };
-            let begun = cpu();
+            let begun = ProcessTime::now();
             store.commit(whole).await?;
-            took.commit += cpu() - begun;
+            took.commit += begun.elapsed();
             processor.committed();
             ignoring.committed();
             let empty = Commit {
                 code: Some(processor.code()),
                 ..Commit::of_step(claim.clone(), guard(state + 1), step(generation + 1, 0))
             };
-            let begun = cpu();
+            let begun = ProcessTime::now();
             store.commit(empty).await?;
-            took.empty += cpu() - begun;
+            took.empty += begun.elapsed();
             (state, generation) = (state + 2, generation + 2);
             events += batch.len();
         }
@@ -184,15 +184,10 @@ impl Took {
     }
 }
 
-/// The processor time of this process.
-fn cpu() -> Duration {
-    ProcessTime::now().as_duration()
-}
-
 /// What it takes to find the spans in pages that are there already.
 fn parsed(from: &ReadFrom, partition: &PartitionId, pages: &[Bytes]) -> Result<Duration> {
     let bounds = PageBounds { line_bytes_max: 1 << 20, span_bytes_max: 64 << 20 };
-    let begun = cpu();
+    let begun = ProcessTime::now();
     for bytes in pages {
         let mut page = Page::new(LineForm::ZeroEventHub(partition.clone()), from.clone(), bounds);
         for chunk in bytes.chunks(64 * 1024) {
@@ -200,7 +195,7 @@ fn parsed(from: &ReadFrom, partition: &PartitionId, pages: &[Bytes]) -> Result<D
             while page.next_span()?.is_some() {}
         }
     }
-    Ok(cpu() - begun)
+    Ok(begun.elapsed())
 }
 
 fn batch(key: &PartitionKey, spans: Vec<Span>) -> Result<Batch> {

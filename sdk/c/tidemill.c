@@ -58,7 +58,9 @@ void *tm_arena_realloc(void *memory, size_t old_bytes, size_t bytes)
 
 void tm_arena_trim(const void *end)
 {
-    size_t used = (size_t)((const char *)end - (const char *)newest);
+    size_t used = newest == NULL ? 0 : (size_t)((const char *)end - (const char *)newest);
+    if (used < HEADER_BYTES || used > newest->used)
+        tm_panic("memory was to be given back that is not the newest of the arena: this is a bug of Tidemill's SDK");
     newest->used = (used + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 

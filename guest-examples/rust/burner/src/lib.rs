@@ -15,7 +15,8 @@ impl Processor for Burner {
     fn apply(&mut self, event: Event<'_>) -> Result {
         let turns: u64 = config::require("turns")?;
         // No turn can begin before the one before it has ended.
-        let mixed = (0..turns).fold(event.index() as u64, |mixed, turn| (mixed ^ turn).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mixed =
+            (0..turns).fold(event.index() as u64, |mixed, turn| (mixed ^ turn).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         black_box(mixed);
         EVENTS.add("events", 1)
     }

@@ -14,7 +14,7 @@ const EVENTS_LEAST: usize = 100;
 /// Events of the first batch: nothing is known of the component yet.
 const EVENTS_FIRST: usize = 1_000;
 
-/// Learns from each batch that was committed.
+/// Learns from each batch that was applied.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     bounds: BatchBounds,

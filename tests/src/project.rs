@@ -18,13 +18,14 @@ use tempfile::TempDir;
 /// No wait of a test is longer.
 const DEADLINE: Duration = Duration::from_mins(2);
 
-/// The program, as it was built beside the test.
+/// The program, as it was built with the test, which lies in `deps`, or with the program that tests.
 #[must_use]
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let program = test.parent().and_then(Path::parent).unwrap().join("tidemill");
-    assert!(program.exists(), "{} is not built\nhint: cargo build --workspace --all-targets", program.display());
-    program
+    let found = test.ancestors().skip(1).take(2).map(|folder| folder.join("tidemill")).find(|program| program.exists());
+    found.unwrap_or_else(|| {
+        panic!("tidemill is not built beside {}\nhint: cargo build --workspace --all-targets", test.display())
+    })
 }
 
 /// Waits for a condition, and fails with what was waited for.
@@ -41,6 +42,7 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 #[derive(Debug)]
 pub struct Project {
     directory: TempDir,
+    environment: Vec<(String, String)>,
 }
 
 impl Project {
@@ -49,13 +51,19 @@ impl Project {
     pub fn new(configuration: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("tidemill-test-").tempdir().unwrap();
         fs::write(directory.path().join("tidemill.toml"), configuration).unwrap();
-        Self { directory }
+        Self { directory, environment: Vec::new() }
     }
 
     /// Its directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// From now on the program finds this variable in its environment; none takes it away.
+    pub fn set_environment(&mut self, name: &str, value: Option<&str>) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.extend(value.map(|value| (name.to_owned(), value.to_owned())));
     }
 
     /// Puts a file there as compilers should: whole, by rename.
@@ -70,6 +78,7 @@ impl Project {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null()).env_remove("TIDEMILL_LOG");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -6,6 +6,7 @@ mod bench;
 mod crash;
 mod demo;
 mod deny;
+mod faults;
 mod guests;
 mod interop;
 mod languages;
@@ -63,6 +64,8 @@ enum Task {
         #[arg(long, default_value_t = 200)]
         kills: u32,
     },
+    /// Does to the host what the world does, checks what must hold, and writes docs/reliability.md.
+    Faults(faults::FaultsArgs),
     /// Reads a large feed to its end and checks the result and the memory that it took.
     Soak {
         /// How many events.
@@ -91,6 +94,7 @@ fn run(task: Task) -> Result<()> {
         Task::DemoComponent { check: true } => demo::check(),
         Task::Languages => languages::run(),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Faults(arguments) => faults::run(&arguments),
         Task::Crash { kills } => crash::run(kills),
         Task::Soak { events } => soak::run(events),
     }

@@ -6,7 +6,7 @@ use duct::cmd;
 use crate::guests;
 use crate::project::{cargo, root};
 use crate::stages::Stages;
-use crate::{bench, deny, interop, lint, tools};
+use crate::{bench, deny, faults, interop, lint, tools};
 
 /// All packages but this one, in the one set of features that every command here builds. With `-p` cargo would
 /// choose another set and compile the larger half of the dependencies a second time.
@@ -21,6 +21,7 @@ pub(crate) fn run() -> Result<()> {
     stages.run("interop environment", interop::prepare);
     stages.run("tests", tests);
     stages.run("benchmark, quick", || bench::smoke(&[]));
+    stages.run("faults, quick", || faults::smoke(&[]));
     stages.run("tests of SDKs and examples", guests::test);
     stages.run("documentation tests", documentation_tests);
     stages.run("clippy", lint::clippy);

@@ -11,6 +11,7 @@
 //! to a [`Processor`], whose reads and writes go to an [`Overlay`] over the state, and commits the writes together
 //! with the cursor: a compare-and-set in the [`Store`].
 
+pub mod failpoint;
 mod names;
 mod cursor;
 mod value;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use tidemill_pipeline::{
     Claim, Code, Commit, Instances, NewPartition, ParkedEvent, ParkedId, PartitionKey, ProcessorId, ReadFrom,
-    StateGuard, StateSpace, Status, Step,
+    StateGuard, StateSpace, Status, Step, failpoint,
 };
 
 use crate::{
@@ -29,7 +29,10 @@ pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<()> {
         StateGuard::Shared { .. } => StateSpace::Shared,
         StateGuard::Partition(key) => StateSpace::Partition(key.clone()),
     };
-    entries::write(connection, &claim.processor, &space, writes)?;
+    failpoint::reach("before-writes");
+    if !failpoint::breaks("cursor-with-writes") {
+        entries::write(connection, &claim.processor, &space, writes)?;
+    }
     // Settled first: a retry that was rejected again puts the event back with its new error.
     settled.iter().try_for_each(|id| settle(connection, &claim.processor, id))?;
     parked.iter().try_for_each(|event| park(connection, &claim.processor, event))?;

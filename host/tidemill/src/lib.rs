@@ -16,6 +16,8 @@ pub mod contract;
 pub mod costs;
 mod dev;
 pub mod exit;
+#[cfg(debug_assertions)]
+pub mod failpoint;
 mod host;
 pub mod logging;
 pub mod output;

@@ -13,6 +13,8 @@ use tidemill::{
 use tidemill_engine::compile_child;
 
 fn main() -> ExitCode {
+    #[cfg(debug_assertions)]
+    tidemill::failpoint::arm_from_environment();
     let args = match Args::parse() {
         // What it says belongs to the host that started it: it neither logs nor reports like a command.
         Args { command: Command::CompileChild(args), .. } => return compile_child(args.arguments),

@@ -1,0 +1,69 @@
+//! SIGKILL at random moments, and a start again, in a loop.
+
+use std::{fmt::Write as _, thread, time::Duration};
+
+use anyhow::Result;
+use e2e::{guest_host::example, project::Project, publisher::Publisher};
+
+use crate::{
+    fold,
+    row::Row,
+    trial::{Tally, Trial},
+};
+
+/// The row.
+pub(crate) const ROW: Row = Row {
+    name: "kill-random",
+    fault: "SIGKILL at random moments, and a start again, in a loop",
+    unit: "kills",
+    invariant: "the state is the fold of the events; cursor and position are the feed's end; 0 lost, 0 twice",
+    full: 1_000,
+    quick: 12,
+    finds: &["cursor-with-writes"],
+    run,
+};
+
+const PARTITIONS: usize = 3;
+/// Kills between two looks at the whole state.
+const KILLS_A_CHECK: u64 = 20;
+
+fn run(trial: &Trial) -> Result<Tally> {
+    let mut dice = trial.dice();
+    let mut tally = Tally::default();
+    let publisher = Publisher::start(PARTITIONS, trial.seed);
+    let mut configuration = format!(
+        "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"20ms\"\n",
+        publisher.url()
+    );
+    write!(
+        configuration,
+        "[processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = 60\n"
+    )?;
+    let mut project = Project::new(&configuration);
+    project.set_environment("TIDEMILL_BREAK", trial.broken);
+    project.put("ledger.wasm", &example("rust", "ledger"));
+    while tally.tried < trial.count {
+        for partition in 0..PARTITIONS {
+            let begin = publisher.events(partition).len();
+            publisher.append(partition, (begin..begin + 600).map(|number| format!("{{\"number\":{number}}}")));
+        }
+        publisher.set_breaks(10);
+        let mut host = project.run(&[]);
+        // Most kills fall into the work, and some into the start.
+        if dice.u8(..6) > 0 {
+            host.wait_for("processing", 1 + dice.usize(..8));
+            thread::sleep(Duration::from_micros(dice.u64(..20_000)));
+        } else {
+            thread::sleep(Duration::from_millis(dice.u64(..60)));
+        }
+        tally.count(&format!("killed while {:?}", host.kill()).to_lowercase());
+        tally.tried += 1;
+        if tally.tried.is_multiple_of(KILLS_A_CHECK) || tally.tried == trial.count {
+            publisher.set_breaks(0);
+            project.run_until_idle();
+            fold::check(&project, &publisher)?;
+            tally.count("comparisons of the whole state");
+        }
+    }
+    Ok(tally)
+}

@@ -44,13 +44,17 @@ pub(crate) fn cursor(spans: usize) -> Cursor {
 
 /// Reads spans. A page has all that are left.
 #[derive(Debug)]
-pub(crate) struct Reader(pub(crate) Vec<Vec<Given>>);
+pub(crate) struct Reader {
+    pub(crate) spans: Vec<Vec<Given>>,
+    /// Whether everything can be delivered after all.
+    pub(crate) repaired: bool,
+}
 
 impl Source for Reader {
     async fn fetch(&mut self, ask: Ask, spans: &mut SpanSink) -> Result<PageEnd, Failure> {
         let at = ask.from.cursor().map_or(0, |cursor| cursor.as_str().parse().unwrap());
-        for (number, events) in self.0.iter().enumerate().skip(at) {
-            if spans.push(span(number, events)).await.is_err() {
+        for (number, events) in self.spans.iter().enumerate().skip(at) {
+            if spans.push(span(number, events, self.repaired)).await.is_err() {
                 break;
             }
         }
@@ -58,14 +62,16 @@ impl Source for Reader {
     }
 }
 
-pub(crate) fn span(number: usize, events: &[Given]) -> Span {
+/// A span of these events. Those that cannot be delivered have a fault, unless that was repaired.
+pub(crate) fn span(number: usize, events: &[Given], repaired: bool) -> Span {
     let mut body = String::new();
     let mut ranges = Vec::new();
     for event in events {
         let start = u32::try_from(body.len()).unwrap();
         body.push_str(&event.payload());
         let range = Event::text(start..u32::try_from(body.len()).unwrap());
-        ranges.push(if event.kind == Kind::Undeliverable { range.with_fault("it is not JSON") } else { range });
+        let faulty = event.kind == Kind::Undeliverable && !repaired;
+        ranges.push(if faulty { range.with_fault("it is not JSON") } else { range });
     }
     Span::new(place(number), cursor(number + 1), body.into(), ranges)
 }

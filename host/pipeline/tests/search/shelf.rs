@@ -52,6 +52,11 @@ impl Kept {
             Some(Value::Bytes(_)) | None => String::new(),
         }
     }
+
+    /// How often each payload was applied.
+    pub(crate) fn counts(&self) -> BTreeMap<String, Value> {
+        self.state.clone().into_iter().filter(|(key, _)| key != LOG).collect()
+    }
 }
 
 impl Store for Shelf {
@@ -69,9 +74,7 @@ impl Store for Shelf {
 
     async fn commit(&self, commit: Commit) -> Result<(), Failure> {
         let mut kept = self.0.lock().unwrap();
-        let step = commit.step.expect("a worker commits steps");
         assert_eq!(commit.guard, StateGuard::Shared { generation: kept.generation }, "nobody else commits");
-        assert_eq!(step.from_generation, kept.checkpoint.generation, "nobody else commits");
         kept.generation += 1;
         for (key, value) in commit.writes.iter() {
             match value {
@@ -79,7 +82,14 @@ impl Store for Shelf {
                 None => kept.state.remove(key),
             };
         }
+        for id in &commit.settled {
+            let place = kept.parked.iter().position(|event| event.id == *id).expect("only what is parked is settled");
+            kept.parked.remove(place);
+        }
         kept.parked.extend(commit.parked);
+        // A retry moves nothing.
+        let Some(step) = commit.step else { return Ok(()) };
+        assert_eq!(step.from_generation, kept.checkpoint.generation, "nobody else commits");
         kept.checkpoint.generation += 1;
         kept.checkpoint.position += step.events;
         kept.checkpoint.status = step.status;

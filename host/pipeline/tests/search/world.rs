@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tidemill_pipeline::{
-    BatchBounds, Checkpoint, Claim, Digest, Durability, Exit, FeedName, FetchSettings, Fetcher, Lane, Monitor, Order,
-    ParkedEvent, ParkedId, PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom, Rehearsal,
+    BatchBounds, Checkpoint, Claim, Digest, Durability, Exit, FailureKind, FeedName, FetchSettings, Fetcher, Lane,
+    Monitor, Order, ParkedEvent, ParkedId, PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom, Rehearsal,
     RehearsalSettings, RehearsedState, RejectPolicy, RetryPolicy, Seen, StateSpace, Value, Worker, WorkerSettings,
-    WriteBounds,
+    WriteBounds, retry_parked,
 };
 use tokio::{sync::watch, time::timeout};
 
@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) cost_max: usize,
     /// Whether a reused instance rejects everything.
     pub(crate) stale: bool,
+    /// Whether component and publisher are as they should be: nothing is poison, everything can be delivered.
+    pub(crate) repaired: bool,
 }
 
 /// An event that was put aside: what identifies it, copies, payload, cause, and whether a component is named.
@@ -45,10 +47,20 @@ pub(crate) struct Outcome {
     pub(crate) parked_events: u64,
     /// What the observer was told.
     pub(crate) watched: Watched,
+    /// How many events each call had, and whether it went well.
+    pub(crate) calls: Vec<(usize, bool)>,
+    /// How often each payload was applied.
+    pub(crate) counts: BTreeMap<String, Value>,
+    /// The store as the worker left it.
+    pub(crate) shelf: Shelf,
 }
 
 fn key() -> PartitionKey {
     PartitionKey { feed: FeedName::new("feed"), partition: PartitionId::new("0") }
+}
+
+fn claim() -> Claim {
+    Claim { processor: ProcessorId { name: ProcessorName::new("search"), version: 1 }, epoch: 1 }
 }
 
 impl World {
@@ -64,6 +76,8 @@ impl World {
             naming: self.naming,
             cost_max: self.cost_max,
             stale: self.stale,
+            repaired: self.repaired,
+            calls: Arc::default(),
             alone: Arc::default(),
         }
     }
@@ -74,7 +88,8 @@ impl World {
         let settings =
             RehearsalSettings { batch: self.bounds, writes: WriteBounds::default(), on_reject: self.on_reject };
         let mut rehearsal = Rehearsal::new(self.component(), RehearsedState::of(BTreeMap::new()), settings);
-        let spans = self.spans.iter().enumerate().map(|(number, events)| feed::span(number, events)).collect();
+        let spans =
+            self.spans.iter().enumerate().map(|(number, events)| feed::span(number, events, self.repaired)).collect();
         let (mut rejected, mut before, mut ended) = (Vec::new(), 0, false);
         let key = key();
         let run = rehearsal.run(&key, spans, |batch| {
@@ -100,7 +115,7 @@ impl World {
     async fn live(&self) -> Outcome {
         let shelf = Shelf::new(IDENTITY);
         let component = self.component();
-        let alone = Arc::clone(&component.alone);
+        let (alone, calls) = (Arc::clone(&component.alone), Arc::clone(&component.calls));
         let watching = Arc::new(Watching::default());
         let monitor = Arc::new(Monitor::new(Seen::default()));
         let (orders, told) = watch::channel(Order::default());
@@ -125,7 +140,30 @@ impl World {
             commits: kept.commits.clone(),
             parked_events: monitor.borrow().parked,
             watched: std::mem::take(&mut watching.0.lock().unwrap()),
+            calls: std::mem::take(&mut calls.lock().unwrap()),
+            counts: kept.counts(),
+            shelf: shelf.clone(),
         }
+    }
+
+    /// Retries what is parked, each in its turn, with the component of this world; says how many were refused again.
+    pub(crate) fn retry(&self, shelf: &Shelf, parked: &[ParkedEvent]) -> usize {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let lane = Lane::new(self.component(), claim(), StateSpace::Shared);
+        runtime.block_on(async {
+            let mut refused = 0;
+            for event in parked {
+                let mut seat = lane.enter().await;
+                match retry_parked(&mut seat, shelf, event, WriteBounds::default()).await {
+                    Ok(commit) => seat.commit(shelf, commit).await.unwrap(),
+                    Err(failure) => {
+                        assert_eq!(failure.kind, FailureKind::Rejected, "{failure}");
+                        refused += 1;
+                    }
+                }
+            }
+            refused
+        })
     }
 
     fn worker(
@@ -152,9 +190,13 @@ impl World {
         let fetch =
             FetchSettings { page_size: NonZeroU32::new(100).unwrap(), poll_interval: Duration::from_secs(1), retry };
         let (_, open) = watch::channel(false);
-        let fetcher = Fetcher::new(Reader(self.spans.clone()), fetch, open, Arc::clone(monitor));
-        let claim = Claim { processor: ProcessorId { name: ProcessorName::new("search"), version: 1 }, epoch: 1 };
-        let lane = Arc::new(Lane::new(component, claim, StateSpace::Shared));
+        let fetcher = Fetcher::new(
+            Reader { spans: self.spans.clone(), repaired: self.repaired },
+            fetch,
+            open,
+            Arc::clone(monitor),
+        );
+        let lane = Arc::new(Lane::new(component, claim(), StateSpace::Shared));
         Worker::new(settings, fetcher, lane, shelf, told, Arc::clone(monitor))
     }
 

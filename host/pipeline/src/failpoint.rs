@@ -7,13 +7,21 @@
 pub const POINTS: [&str; 1] = ["before-writes"];
 
 /// The rules that a test build can be told to break, each of which the fault matrix must find broken.
-pub const RULES: [&str; 3] = [
+pub const RULES: [&str; 7] = [
     // A commit is a compare-and-set: broken, whatever the generation is now is taken for the one that was seen.
     "compare-and-set",
     // Writes and cursor are one transaction: broken, the cursor is committed and the writes are left out.
     "cursor-with-writes",
     // A span ends with a checkpoint: broken, events behind the last checkpoint of a broken page are applied, too.
     "whole-spans",
+    // Host calls cost fuel: broken, a component may ask the host for nothing as often as it likes.
+    "host-calls-cost",
+    // A call ends with its time: broken, it may take ten times as long.
+    "call-time",
+    // The writes of a rejected call are dropped: broken, they are kept for the next call.
+    "rejected-writes",
+    // Doubtful processors leave a thread to the others: broken, they may have all.
+    "doubtful-share",
 ];
 
 /// Says that a point is reached. What is done there was said with [`arm`].

@@ -23,3 +23,4 @@ mod topology;
 mod troubles;
 mod tour;
 mod untrusted;
+mod verify;

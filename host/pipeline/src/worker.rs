@@ -8,9 +8,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
-    Backoff, BatchBounds, Checkpoint, Commit, Durability, Failure, FailureKind, Fetcher, Lane, LastError, Monitor,
-    Observer, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status, Step, Store,
-    WriteBounds,
+    Backoff, BatchBounds, Checkpoint, Commit, Digest, Durability, Failure, FailureKind, Fetcher, Lane, LastError,
+    Monitor, Observer, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status, Step,
+    Store, WriteBounds,
     commit::NewPartition,
     line::{Known, Line, Turn},
     pace::Pace,
@@ -233,15 +233,19 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         None
     }
 
-    /// Waits before starting over, with the reason in sight. An order ends the wait.
+    /// Waits before starting over, with the reason in sight. An order ends the wait, and so does another component: if it
+    /// came before the reason was in sight, nobody knew that there was somebody to tell.
     async fn wait(&mut self, failure: Failure) {
         let wait = self.backoff.next(failure.retry_after);
         tracing::warn!(stage = failure.stage.as_str(), cause = %failure.cause, ?wait, "waiting before starting over");
+        let asked = self.known.component.filter(|_| failure.stage == Stage::Process);
         self.monitor.send_modify(|seen| seen.trouble = Some(failure));
+        let lane = Arc::clone(&self.lane);
         tokio::select! {
             biased;
             () = sleep(wait) => {}
             () = self.ordered() => self.orders.mark_changed(),
+            () = replaced(&lane, asked) => {}
         }
     }
 
@@ -266,4 +270,14 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         self.monitor.send_modify(|seen| seen.checkpoint = Some(checkpoint));
         Ok(true)
     }
+}
+
+/// Ends if the lane has another component than the one that was asked; waits for ever if not.
+async fn replaced<P: Processor>(lane: &Lane<P>, asked: Option<Digest>) {
+    if let Some(asked) = asked
+        && lane.enter().await.processor.code().component != asked
+    {
+        return;
+    }
+    std::future::pending().await
 }

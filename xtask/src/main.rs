@@ -3,11 +3,9 @@
 #![expect(clippy::print_stderr, reason = "a command line speaks on standard error")]
 
 mod bench;
-mod crash;
 mod demo;
 mod deny;
 mod faults;
-mod fuzz;
 mod guests;
 mod interop;
 mod languages;
@@ -59,16 +57,8 @@ enum Task {
     Languages,
     /// Measures Tidemill against consumers written by hand, and writes docs/performance.md.
     Bench(bench::BenchArgs),
-    /// Kills a real host again and again and checks that nothing is lost or applied twice.
-    Crash {
-        /// How many times.
-        #[arg(long, default_value_t = 200)]
-        kills: u32,
-    },
     /// Does to the host what the world does, checks what must hold, and writes docs/reliability.md.
     Faults(faults::FaultsArgs),
-    /// Feeds the parsers with bytes that libFuzzer makes: an hour. Needs the nightly toolchain.
-    Fuzz(fuzz::FuzzArgs),
     /// Reads a large feed to its end and checks the result and the memory that it took.
     Soak {
         /// How many events.
@@ -98,8 +88,6 @@ fn run(task: Task) -> Result<()> {
         Task::Languages => languages::run(),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Faults(arguments) => faults::run(&arguments),
-        Task::Fuzz(arguments) => fuzz::run(&arguments),
-        Task::Crash { kills } => crash::run(kills),
         Task::Soak { events } => soak::run(events),
     }
 }

@@ -20,7 +20,6 @@ mod component;
 mod contract;
 mod delivery;
 mod describe;
-mod doubt;
 mod engine;
 mod fuel;
 mod go;

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use tidemill_pipeline::{Ask, Failure, FailureKind, PageEnd, PartitionId, ReadFrom, Span, Stage};
+use tidemill_pipeline::{Ask, Failure, FailureKind, PageEnd, PartitionId, ReadFrom, Span, Stage, failpoint};
 
 use crate::{
     Feed, LineForm, Page, PageBounds, PageError, PageProblem,
@@ -133,7 +133,10 @@ impl Flight for PageFlight {
             }
             let before = page.buffer().len();
             match body.read(page.buffer()).await {
-                Ok(true) => *bytes = bytes.saturating_add(page.buffer().len().saturating_sub(before)),
+                Ok(true) => {
+                    failpoint::reach("in-page");
+                    *bytes = bytes.saturating_add(page.buffer().len().saturating_sub(before));
+                }
                 Ok(false) => break,
                 Err(error) => {
                     let what = format!("the page after {} (line {})", page.at(), page.line());

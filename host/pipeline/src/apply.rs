@@ -10,7 +10,7 @@ use std::{future::poll_fn, ops::Range, sync::Arc, task::Poll, time::Duration};
 use crate::{
     Batch, BatchBounds, Call, Cost, Digest, EventRef, Failure, FailureKind, LastError, Overlay, ParkedEvent, ParkedId,
     PartitionKey, Processed, Processor, ProcessorName, ReadFrom, Refusal, RejectPolicy, Rejected, Rejection,
-    RejectionCause, Resolution, Span, Stage, aside::Aside,
+    RejectionCause, Resolution, Span, Stage, aside::Aside, failpoint,
 };
 
 /// Events that are put aside without a call before other tasks get their turn.
@@ -196,6 +196,7 @@ impl<P: Processor> Pieces<'_, P> {
 
     /// Does with an event that was rejected alone what the policy says.
     fn set_aside(&mut self, index: usize, rejection: Rejection) -> Result<(), Unapplied> {
+        failpoint::reach("culprit-found");
         let event = self.batch.range(index..index + 1).next().expect("the index is within the batch");
         let event = self.parked(&event, rejection);
         let policy = self.policy.of(&event.id);

@@ -3,25 +3,60 @@
 //! They are for the fault matrix (`cargo xtask faults`): it kills a host at each [point](POINTS), and it breaks each
 //! [rule](RULES) on purpose to see that it notices. A release build has neither: both questions are constants there.
 
-/// The places along the straight line where a host can be killed, in their order.
-pub const POINTS: [&str; 1] = ["before-writes"];
+/// The places along the straight line where a host can be killed, in their order: the name, and the file where it is
+/// planted.
+pub const POINTS: [(&str, &str); 32] = [
+    ("before-migration", "host/store/src/schema.rs"),
+    ("in-migration", "host/store/src/schema.rs"),
+    ("after-migration", "host/store/src/schema.rs"),
+    ("before-fetch", "host/pipeline/src/fetch.rs"),
+    ("in-page", "host/feeds/src/flight.rs"),
+    ("after-fetch", "host/pipeline/src/fetch.rs"),
+    ("before-process", "host/pipeline/src/line.rs"),
+    ("culprit-found", "host/pipeline/src/apply.rs"),
+    ("after-process", "host/pipeline/src/line.rs"),
+    ("before-begin", "host/store/src/writer.rs"),
+    ("after-begin", "host/store/src/writer.rs"),
+    ("state-moved", "host/store/src/apply.rs"),
+    ("before-writes", "host/store/src/apply.rs"),
+    ("after-writes", "host/store/src/apply.rs"),
+    ("settled", "host/store/src/apply.rs"),
+    ("parked", "host/store/src/apply.rs"),
+    ("opened", "host/store/src/apply.rs"),
+    ("after-lineage", "host/store/src/apply.rs"),
+    ("before-commit", "host/store/src/writer.rs"),
+    ("after-commit", "host/store/src/writer.rs"),
+    ("before-reply", "host/store/src/writer.rs"),
+    ("after-reply", "host/pipeline/src/line.rs"),
+    ("before-finish", "host/pipeline/src/line.rs"),
+    ("after-finish", "host/pipeline/src/line.rs"),
+    ("component-kept", "host/tidemill/src/host/components.rs"),
+    ("component-swapped", "host/tidemill/src/host/running.rs"),
+    ("component-accepted", "host/tidemill/src/host/running.rs"),
+    ("before-request", "host/tidemill/src/host/requests.rs"),
+    ("in-request", "host/store/src/effects.rs"),
+    ("after-request", "host/tidemill/src/host/requests.rs"),
+    ("retry-processed", "host/pipeline/src/retry.rs"),
+    ("before-answer", "host/tidemill/src/host/requests.rs"),
+];
 
 /// The rules that a test build can be told to break, each of which the fault matrix must find broken.
 pub const RULES: [&str; 7] = [
-    // A commit is a compare-and-set: broken, whatever the generation is now is taken for the one that was seen.
+    // A commit is a compare-and-set: broken, whatever the epoch and the generations are now is taken for those that were
+    // seen. All three at once, for each of them would still fence off what the others let pass.
     "compare-and-set",
     // Writes and cursor are one transaction: broken, the cursor is committed and the writes are left out.
     "cursor-with-writes",
+    // Parked events and cursor are one transaction: broken, the cursor moves over the event and its row is left out.
+    "parked-with-cursor",
+    // A retried event's writes and the end of its parking are one transaction: broken, it stays parked.
+    "settled-with-writes",
+    // A component that does not load changes nothing: broken, the processor's workers stop.
+    "old-component-goes-on",
+    // A backup is one moment: broken, its checkpoints are those of a moment later.
+    "backup-of-one-moment",
     // A span ends with a checkpoint: broken, events behind the last checkpoint of a broken page are applied, too.
     "whole-spans",
-    // Host calls cost fuel: broken, a component may ask the host for nothing as often as it likes.
-    "host-calls-cost",
-    // A call ends with its time: broken, it may take ten times as long.
-    "call-time",
-    // The writes of a rejected call are dropped: broken, they are kept for the next call.
-    "rejected-writes",
-    // Doubtful processors leave a thread to the others: broken, they may have all.
-    "doubtful-share",
 ];
 
 /// Says that a point is reached. What is done there was said with [`arm`].
@@ -70,7 +105,7 @@ mod plan {
     }
 
     pub(super) fn reach(point: &'static str) {
-        debug_assert!(super::POINTS.contains(&point), "`{point}` is no failpoint");
+        debug_assert!(super::POINTS.iter().any(|(name, _)| *name == point), "`{point}` is no failpoint");
         if let Some(plan) = PLAN.get() {
             (plan.at_point)(point);
         }

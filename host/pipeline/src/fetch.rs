@@ -6,7 +6,7 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{
     Ask, Backoff, Failure, FailureKind, Fetched, Monitor, PageEnd, ReadFrom, RetryPolicy, SinkClosed, Source, SpanSink,
-    Stage,
+    Stage, failpoint,
 };
 
 /// How a partition is fetched.
@@ -99,7 +99,9 @@ impl<S: Source> Fetcher<S> {
     async fn page(&mut self, run: &mut Run, sink: &mut SpanSink) -> Result<(), End> {
         let closed = *self.closed.borrow();
         let ask = Ask { from: run.from.clone(), page_size: run.page_size };
+        failpoint::reach("before-fetch");
         let answer = self.source.fetch(ask, sink).await;
+        failpoint::reach("after-fetch");
         if let Some(cursor) = sink.circle() {
             let cause = format!("the feed's cursor goes in a circle: `{cursor}` came again after events");
             let failure = Failure::broken(Stage::Fetch, cause);

@@ -14,6 +14,7 @@ use crate::{
     LastError, Monitor, Order, Overlay, Processor, ProcessorName, ReadFrom, Refusal, Seat, Stage, Status, Step, Store,
     WorkerSettings,
     apply::{Applied, Policy, Unapplied, apply, halted, refused},
+    failpoint,
     intake::{Intake, Next},
     pace::Pace,
 };
@@ -107,6 +108,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
         let began = Instant::now();
         let bounds = self.pace.bounds();
+        failpoint::reach("before-process");
         let applied = match apply(&mut seat.processor, &batch, overlay, bounds, policy, fresh).await {
             Ok(applied) => applied,
             Err(unapplied) => {
@@ -120,6 +122,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             }
         };
 
+        failpoint::reach("after-process");
         self.pace.took(batch.len(), applied.took);
         let claim = seat.claim().clone();
         let code = applied.computed.then(|| seat.processor.code());
@@ -153,6 +156,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let commit = Commit { writes, parked: aside.parked, code, durability, ..Commit::of_step(claim, guard, step) };
         seat.commit(self.store, commit).await?;
         drop(seat);
+        failpoint::reach("after-reply");
 
         if let Some((observer, committed, began)) = seen {
             observer.committed(Committed { committing: began.elapsed(), ..committed });
@@ -231,8 +235,10 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let opened = self.orders.borrow().children.clone();
         let commit =
             Commit { opened, durability: Durability::Full, ..Commit::of_step(seat.claim().clone(), guard, step) };
+        failpoint::reach("before-finish");
         seat.commit(self.store, commit).await?;
         drop(seat);
+        failpoint::reach("after-finish");
         self.checkpoint.generation += 1;
         self.checkpoint.status = Status::Finished;
         self.monitor.send_modify(|seen| {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     Batch, Call, Commit, Cursor, Durability, Event, Failure, FailureKind, Overlay, ParkedEvent, Processed, Processor,
-    Refusal, Seat, Span, Stage, StateSpace, Store, Value, WriteBounds,
+    Refusal, Seat, Span, Stage, StateSpace, Store, Value, WriteBounds, failpoint,
 };
 
 /// Gives a parked event to the component once more. The commit that comes of it is the caller's to make, in the
@@ -44,6 +44,7 @@ pub async fn retry_parked<P: Processor, T: Store>(
     })?;
     let writes =
         overlay.map(Overlay::into_writes).ok_or_else(|| Failure::unavailable(Stage::Process, "the call was lost"))?;
+    failpoint::reach("retry-processed");
     let (settled, durability) = (vec![event.id.clone()], Durability::Full);
     Ok(Commit { writes, settled, durability, ..Commit::nothing(seat.claim().clone(), guard) })
 }

@@ -19,6 +19,7 @@ pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<()> {
         StateGuard::Shared { generation } => move_shared_state(connection, claim, *generation)?,
         StateGuard::Partition(_) => require_claim(connection, claim)?,
     }
+    failpoint::reach("state-moved");
     match (step, guard) {
         (Some(step), _) => move_checkpoint(connection, &claim.processor, step)?,
         // Writes without a step, such as those of a retry: whoever read the space before them must find out.
@@ -33,12 +34,14 @@ pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<()> {
     if !failpoint::breaks("cursor-with-writes") {
         entries::write(connection, &claim.processor, &space, writes)?;
     }
+    failpoint::reach("after-writes");
     // Settled first: a retry that was rejected again puts the event back with its new error.
     settled.iter().try_for_each(|id| settle(connection, &claim.processor, id))?;
     parked.iter().try_for_each(|event| park(connection, &claim.processor, event))?;
     opened.iter().try_for_each(|partition| open(connection, &claim.processor, partition))?;
     if let (Some(step), Some(code)) = (step, code) {
         note_lineage(connection, &claim.processor, step, code)?;
+        failpoint::reach("after-lineage");
     }
     Ok(())
 }
@@ -55,7 +58,7 @@ fn move_shared_state(connection: &Connection, claim: &Claim, seen: u64) -> Resul
             signed(claim.epoch)?,
             signed(seen)?
         ])?;
-    if changed == 1 {
+    if changed == 1 || failpoint::breaks("compare-and-set") {
         return Ok(());
     }
     let now = state_generation(connection, claim)?;
@@ -96,10 +99,11 @@ pub(crate) fn require_claim(connection: &Connection, claim: &Claim) -> Result<()
 
 fn move_checkpoint(connection: &Connection, processor: &ProcessorId, step: &Step) -> Result<()> {
     let error = step.error.as_ref().map(error_json).transpose()?;
+    let unmoved = if failpoint::breaks("compare-and-set") { "?9 >= 0" } else { "generation = ?9" };
     let sql = format!(
         "UPDATE checkpoint SET cursor = coalesce(?5, cursor), generation = generation + 1, position = position + ?6,
              status = ?7, last_error = ?8, resolution = iif(?5 IS NULL, resolution, NULL), updated_at = {NOW}
-         WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4 AND generation = ?9"
+         WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4 AND {unmoved}"
     );
     let changed = connection.prepare_cached(&sql)?.execute(params![
         processor.name.as_str(),
@@ -158,6 +162,7 @@ fn open(connection: &Connection, processor: &ProcessorId, partition: &NewPartiti
         status.as_str(),
         partition.feed_identity,
     ])?;
+    failpoint::reach("opened");
     Ok(())
 }
 
@@ -171,7 +176,8 @@ fn park(connection: &Connection, processor: &ProcessorId, event: &ParkedEvent) -
              copies = copies + excluded.copies, cause = excluded.cause, reason = excluded.reason,
              backtrace = excluded.backtrace, component = excluded.component, parked_at = excluded.parked_at"
     );
-    connection.prepare_cached(&text)?.execute(params![
+    let mut statement = connection.prepare_cached(&text)?;
+    let values = params![
         processor.name.as_str(),
         processor.version,
         event.id.key.feed.as_str(),
@@ -185,24 +191,29 @@ fn park(connection: &Connection, processor: &ProcessorId, event: &ParkedEvent) -
         event.reason,
         event.backtrace,
         event.component.as_ref().map(tidemill_pipeline::Digest::as_bytes),
-    ])?;
+    ];
+    if !failpoint::breaks("parked-with-cursor") {
+        statement.execute(values)?;
+    }
+    failpoint::reach("parked");
     Ok(())
 }
 
 fn settle(connection: &Connection, processor: &ProcessorId, id: &ParkedId) -> Result<()> {
-    let deleted = connection
-        .prepare_cached(
-            "DELETE FROM parked_event WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4
-             AND span_from = ?5 AND digest = ?6",
-        )?
-        .execute(params![
-            processor.name.as_str(),
-            processor.version,
-            id.key.feed.as_str(),
-            id.key.partition.as_str(),
-            place(&id.span_from),
-            id.payload.as_bytes(),
-        ])?;
+    let mut statement = connection.prepare_cached(
+        "DELETE FROM parked_event WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4
+         AND span_from = ?5 AND digest = ?6",
+    )?;
+    let values = params![
+        processor.name.as_str(),
+        processor.version,
+        id.key.feed.as_str(),
+        id.key.partition.as_str(),
+        place(&id.span_from),
+        id.payload.as_bytes(),
+    ];
+    let deleted = if failpoint::breaks("settled-with-writes") { 1 } else { statement.execute(values)? };
+    failpoint::reach("settled");
     if deleted == 1 {
         return Ok(());
     }

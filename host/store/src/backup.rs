@@ -13,7 +13,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tidemill_pipeline::{Failure, Stage};
+use tidemill_pipeline::{Failure, Stage, failpoint};
 
 use crate::{
     connection::{DATABASE_FILE, database_path, open_read_only, open_writer, sync_directory},
@@ -54,13 +54,24 @@ fn write_backup(directory: &Path, to: &Path) -> Result<()> {
         .to_str()
         .ok_or_else(|| refused(format!("`{}` is not a name in UTF-8", to.display()), "give another name"))
         .and_then(|name| Ok(connection.execute("VACUUM INTO ?1", [name])?))
-        .and_then(|_| file.sync_all().map_err(StoreError::file(to)))
+        .and_then(|_| break_moment(&connection, to))
+        .and_then(|()| file.sync_all().map_err(StoreError::file(to)))
         .and_then(|()| sync_directory(to));
     if written.is_err() {
         // The error is the one to report; a leftover shows itself when the name is used again.
         drop(fs::remove_file(to));
     }
     written
+}
+
+/// Only in a build that is told to break the rule: as if the checkpoints had been copied after the rest.
+fn break_moment(connection: &Connection, to: &Path) -> Result<()> {
+    if failpoint::breaks("backup-of-one-moment") {
+        let made = Connection::open(to)?;
+        made.execute("ATTACH ?1 AS now", [connection.path()])?;
+        made.execute_batch("REPLACE INTO checkpoint SELECT * FROM now.checkpoint")?;
+    }
+    Ok(())
 }
 
 /// Puts a backup into a data directory. The database that was there, if `replace` allows that there was one, is kept

@@ -1,7 +1,9 @@
 //! The effects of requests, each within the transaction that also writes its outcome.
 
 use rusqlite::{Connection, params};
-use tidemill_pipeline::{Claim, FeedName, PartitionKey, ProcessorId, ReadFrom, Resolution, StateSpace, Status};
+use tidemill_pipeline::{
+    Claim, FeedName, PartitionKey, ProcessorId, ReadFrom, Resolution, StateSpace, Status, failpoint,
+};
 
 use crate::{
     apply, entries,
@@ -27,6 +29,7 @@ pub(crate) fn execute(connection: &Connection, claim: &Claim, id: RequestId) -> 
         Err(error) => return Err(error),
     };
     connection.execute_batch("RELEASE effect")?;
+    failpoint::reach("in-request");
     request::finish(connection, id, &outcome)?;
     Ok(outcome)
 }

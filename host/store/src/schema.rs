@@ -1,6 +1,7 @@
 //! The schema: numbered migrations, each applied once and in one transaction.
 
 use rusqlite::{Connection, TransactionBehavior};
+use tidemill_pipeline::failpoint;
 
 use crate::error::{Result, StoreError};
 
@@ -37,11 +38,14 @@ fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
         return Err(StoreError::SchemaNewer { found, known });
     }
     for (number, migration) in (1_u32..).zip(migrations).skip(found as usize) {
+        failpoint::reach("before-migration");
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(migration)?;
+        failpoint::reach("in-migration");
         transaction.pragma_update(None, "user_version", number)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.commit()?;
+        failpoint::reach("after-migration");
     }
     Ok(())
 }

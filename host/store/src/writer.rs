@@ -10,7 +10,7 @@ use std::{
 };
 
 use rusqlite::{Connection, TransactionBehavior};
-use tidemill_pipeline::{Durability, Failure, Stage};
+use tidemill_pipeline::{Durability, Failure, Stage, failpoint};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
@@ -241,6 +241,7 @@ impl WriterThread {
                 // Requests, resets among them, are always of this durability.
                 self.purging |= self.synchronous == Some(Durability::Full);
                 for (job, outcome) in group.into_iter().zip(outcomes) {
+                    failpoint::reach("before-reply");
                     let stage = job.stage;
                     answer(job, outcome.map_err(|error| error.classify(stage)));
                 }
@@ -266,9 +267,13 @@ impl WriterThread {
         if let Some(job) = group.first() {
             self.set_synchronous(job.durability)?;
         }
+        failpoint::reach("before-begin");
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        failpoint::reach("after-begin");
         let outcomes = self.apply(group).and_then(|outcomes| {
+            failpoint::reach("before-commit");
             self.connection.execute_batch("COMMIT")?;
+            failpoint::reach("after-commit");
             Ok(outcomes)
         });
         if outcomes.is_err() && !self.connection.is_autocommit() {

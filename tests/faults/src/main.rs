@@ -9,11 +9,11 @@
 //! `cargo xtask faults` builds and runs it. A row is one file in `rows/`. A row also names rules whose breaking it must
 //! notice: a matrix that finds nothing proves nothing until it has found what was broken on purpose.
 
-mod den;
+mod database;
 mod fold;
+mod journal;
 mod page;
 mod places;
-mod queued;
 mod results;
 mod row;
 mod rows;

@@ -1,9 +1,9 @@
 //! The rows of the matrix, in the order of the page.
 
-mod hostile;
+mod kill_points;
 mod kill_random;
 
 use crate::row::Row;
 
 /// All rows.
-pub(crate) const ROWS: &[&Row] = &[&kill_random::ROW, &hostile::rejected::ROW, &hostile::overtime::ROW];
+pub(crate) const ROWS: &[&Row] = &[&kill_points::ROW, &kill_random::ROW];

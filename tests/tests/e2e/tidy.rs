@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tidemill_pipeline::failpoint::POINTS;
+
 /// A text file of the checkout.
 struct File {
     /// From the root, with `/` between the parts.
@@ -227,6 +229,30 @@ fn every_package_of_the_host_obeys_the_workspace_lints() {
     let manifests = files("host").into_iter().filter(|file| file.path.ends_with("Cargo.toml"));
     let offenders = manifests.filter(|file| !file.text.contains("[lints]\nworkspace = true"));
     check("a package without `[lints] workspace = true` may panic unseen", offenders.map(|file| file.path).collect());
+}
+
+#[test]
+fn every_failpoint_is_planted_once_and_where_it_says() {
+    let code = files("host");
+    let planted = |name: &str| {
+        let call = format!("failpoint::reach(\"{name}\")");
+        code.iter().filter(|file| file.is_rust()).flat_map(|file| file.places(&call)).collect::<Vec<_>>()
+    };
+    let wrong = POINTS.iter().filter(|(name, file)| {
+        let places = planted(name);
+        places.len() != 1 || !places.iter().all(|place| place.starts_with(&format!("{file}:")))
+    });
+    check(
+        "the fault matrix kills a host at every point of `POINTS`, which says where each of them is",
+        wrong.map(|(name, file)| format!("`{name}`: not in {file}, but {:?}", planted(name))).collect(),
+    );
+    let listed = |line: &&str| POINTS.iter().any(|(name, _)| line.contains(&format!("reach(\"{name}\")")));
+    let unlisted = code.iter().filter(|file| file.is_rust() && !file.path.ends_with("pipeline/src/failpoint.rs"));
+    let unlisted = unlisted.flat_map(|file| {
+        let calls = file.text.lines().filter(|line| line.contains("failpoint::reach(") && !listed(line));
+        calls.map(|line| format!("{}: {}", file.path, line.trim())).collect::<Vec<_>>()
+    });
+    check("a failpoint that is not in `POINTS` is never tried", unlisted.collect());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidemill_pipeline::{Claim, Digest, Failure, FailureKind, Stage};
+use tidemill_pipeline::{Claim, Digest, Failure, FailureKind, Stage, failpoint};
 use tokio::{sync::Mutex as AsyncMutex, task::spawn_blocking};
 
 use super::{
@@ -168,7 +168,9 @@ impl Components {
             let cause = format!("the component cannot be kept in {}: {error}", self.directory.display());
             Failure::unavailable(Stage::Load, cause).hint("look at the space on the disk and at the directory's owner")
         };
-        Ok(kept.map_err(unkept)?)
+        kept.map_err(unkept)?;
+        failpoint::reach("component-kept");
+        Ok(())
     }
 }
 

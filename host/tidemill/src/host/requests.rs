@@ -1,6 +1,6 @@
 //! Requests of operators, executed in the processor's lanes, between two batches.
 
-use tidemill_pipeline::{Failure, FailureKind, Stage, retry_parked};
+use tidemill_pipeline::{Failure, FailureKind, Stage, failpoint, retry_parked};
 use tidemill_store::{Outcome, Request, RequestKind};
 
 use super::running::Running;
@@ -42,7 +42,9 @@ async fn in_lanes(running: &Running, request: &Request) -> Result<Outcome, Failu
     for lane in &lanes {
         seats.push(lane.enter().await);
     }
+    failpoint::reach("before-request");
     let outcome = running.store.execute(&running.claim, request.id).await;
+    failpoint::reach("after-request");
     for seat in &mut seats {
         seat.forget();
     }
@@ -88,6 +90,7 @@ async fn retry(running: &Running, request: &Request, numbers: &[i64]) -> Result<
         refused.extend(gone);
         Outcome::Refused { cause: said(&refused), hint: Some(hint) }
     };
+    failpoint::reach("before-answer");
     running.store.answer(request.id, outcome.clone()).await?;
     Ok(outcome)
 }

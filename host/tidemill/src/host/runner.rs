@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tidemill_pipeline::{Backoff, Claim, Failure, FailureKind, Order, ProcessorId};
+use tidemill_pipeline::{Backoff, Claim, Failure, FailureKind, Order, ProcessorId, failpoint};
 use tidemill_store::Request;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -221,10 +221,15 @@ impl Runner {
                 );
                 return Some(Instant::now() + wait);
             }
-            Err(error) => tracing::error!(
-                processor = %self.id.name, cause = format!("{error:#}"), running = was.short(),
-                "the changed component does not load; the old one goes on"
-            ),
+            Err(error) => {
+                tracing::error!(
+                    processor = %self.id.name, cause = format!("{error:#}"), running = was.short(),
+                    "the changed component does not load; the old one goes on"
+                );
+                if failpoint::breaks("old-component-goes-on") {
+                    running.tell(|order| order.stop = true);
+                }
+            }
         }
         None
     }

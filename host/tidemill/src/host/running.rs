@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::join_all;
 use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Observer, Order,
-    PartitionKey, ReadFrom, Seen, StateGuard, StateSpace, Status,
+    PartitionKey, ReadFrom, Seen, StateGuard, StateSpace, Status, failpoint,
 };
 use tokio::sync::watch;
 
@@ -115,9 +115,11 @@ impl Running {
     /// When it could not be noted; then the one before goes on.
     pub(crate) async fn swap(&self, component: Component) -> Result<(), Failure> {
         let before = self.put(component.clone()).await;
+        failpoint::reach("component-swapped");
         // Not earlier: what the one before stopped at until its last batch must be tried again as well.
         match self.wiring.accept(&self.claim, &component).await {
             Ok(resumed) => {
+                failpoint::reach("component-accepted");
                 self.begin_again(resumed > 0);
                 Ok(())
             }

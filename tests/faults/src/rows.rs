@@ -1,9 +1,10 @@
 //! The rows of the matrix, in the order of the page.
 
+mod hosts;
 mod kill_points;
 mod kill_random;
 
 use crate::row::Row;
 
 /// All rows.
-pub(crate) const ROWS: &[&Row] = &[&kill_points::ROW, &kill_random::ROW];
+pub(crate) const ROWS: &[&Row] = &[&kill_points::ROW, &kill_random::ROW, &hosts::ROW];

@@ -3,8 +3,9 @@
 mod hosts;
 mod kill_points;
 mod kill_random;
+mod reload;
 
 use crate::row::Row;
 
 /// All rows.
-pub(crate) const ROWS: &[&Row] = &[&kill_points::ROW, &kill_random::ROW, &hosts::ROW];
+pub(crate) const ROWS: &[&Row] = &[&kill_points::ROW, &kill_random::ROW, &hosts::ROW, &reload::ROW];

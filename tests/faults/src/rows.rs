@@ -1,5 +1,6 @@
 //! The rows of the matrix, in the order of the page.
 
+mod backup;
 mod hosts;
 mod kill_points;
 mod kill_random;
@@ -8,4 +9,4 @@ mod reload;
 use crate::row::Row;
 
 /// All rows.
-pub(crate) const ROWS: &[&Row] = &[&kill_points::ROW, &kill_random::ROW, &hosts::ROW, &reload::ROW];
+pub(crate) const ROWS: &[&Row] = &[&kill_points::ROW, &kill_random::ROW, &hosts::ROW, &reload::ROW, &backup::ROW];

@@ -76,6 +76,7 @@ async function writeTypes() {
   await $init;
   const types = generateTypes("processor", {
     wit: { tag: "source", val: readFileSync(join(wit, "processor.wit"), "utf8") },
+    world: "processor",
     guest: true,
     tlaCompat: false,
     features: { tag: "all" },
@@ -107,6 +108,7 @@ async function componentize() {
   try {
     ({ component } = await build({
       witPath: resolve(wit),
+      world: "processor",
       jsSource: readFileSync(jsPath, "utf8"),
       jsPath,
       moduleRoot: STAGE,

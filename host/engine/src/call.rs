@@ -10,8 +10,8 @@ use wasmtime::{Store, component::Func};
 
 use crate::{
     component::Component,
-    contract::{self, Event, Failed},
-    delivery::Delivery,
+    contract::{self, Answer, Failed},
+    delivery::{Delivery, Events},
     engine::Inner,
     host_state::HostState,
     log_lines::LogLines,
@@ -25,6 +25,7 @@ use crate::{
 pub(crate) struct Live {
     store: Store<HostState>,
     process: Func,
+    process_bulk: Option<Func>,
     /// The slot, once it is held between calls.
     kept: Option<Kept>,
 }
@@ -42,7 +43,7 @@ pub(crate) fn run(component: &Component, shared: &Shared, kept: Option<Live>, ca
     let begun = Instant::now();
     let refused = |overlay, refusal| refused(overlay, refusal, begun.elapsed());
     let Call { batch, events: range, overlay, fresh: _ } = call;
-    let delivery = match Delivery::new(&batch, &range) {
+    let delivery = match Delivery::new(&batch, &range, component.process_bulk().is_some()) {
         Ok(delivery) => delivery,
         Err(refusal) => return (refused(Some(overlay), refusal), None),
     };
@@ -101,18 +102,20 @@ pub(crate) fn instantiate(component: &Component, shared: &Shared, fuel: u64) -> 
     store.set_hostcall_fuel(shared.limits.host_call_bytes_max);
     begin(&mut store, engine, shared, fuel).map_err(Refusal::Host)?;
     let instance = component.pre().instantiate(&mut store);
-    let process = instance.and_then(|instance| {
-        instance
+    let entries = instance.and_then(|instance| {
+        let process = instance
             .get_func(&mut store, component.process())
-            .ok_or_else(|| wasmtime::format_err!("it does not export `handler.process`"))
-    });
-    let process = process.and_then(|process| {
-        process.typed::<(contract::Batch<'_>,), (Result<(), Failed>,)>(&store)?;
-        Ok(process)
+            .ok_or_else(|| wasmtime::format_err!("it does not export `handler.process`"))?;
+        process.typed::<(contract::Batch<'_>,), Answer>(&store)?;
+        let process_bulk = component.process_bulk().and_then(|bulk| instance.get_func(&mut store, bulk));
+        if let Some(bulk) = &process_bulk {
+            bulk.typed::<(contract::BulkBatch<'_>,), Answer>(&store)?;
+        }
+        Ok((process, process_bulk))
     });
     store.data_mut().end_call();
-    match process {
-        Ok(process) => Ok(Live { store, process, kept: None }),
+    match entries {
+        Ok((process, process_bulk)) => Ok(Live { store, process, process_bulk, kept: None }),
         Err(error) => Err(refusal::not_instantiated(&error, store.data(), shared.limits.call_time_max)),
     }
 }
@@ -128,11 +131,20 @@ fn begin(store: &mut Store<HostState>, engine: &Inner, shared: &Shared, fuel: u6
     store.set_fuel(fuel).map_err(|error| Failure::broken(Stage::Process, format!("fuel could not be set: {error}")))
 }
 
-fn enter(live: &mut Live, batch: &Batch, events: &[Event<'_>]) -> wasmtime::Result<Result<(), Failed>> {
+fn enter(live: &mut Live, batch: &Batch, events: &Events<'_>) -> wasmtime::Result<Result<(), Failed>> {
     let key = batch.key();
-    let batch = contract::Batch { feed: key.feed.as_str(), partition: key.partition.as_str(), events };
-    let process = live.process.typed::<(contract::Batch<'_>,), (Result<(), Failed>,)>(&live.store)?;
-    let (result,) = process.call(&mut live.store, (batch,))?;
+    let (feed, partition) = (key.feed.as_str(), key.partition.as_str());
+    let (result,) = match (events, live.process_bulk) {
+        (Events::Records(events), _) => {
+            let process = live.process.typed::<(contract::Batch<'_>,), Answer>(&live.store)?;
+            process.call(&mut live.store, (contract::Batch { feed, partition, events },))?
+        }
+        (Events::Columns(columns), Some(process)) => {
+            let process = process.typed::<(contract::BulkBatch<'_>,), Answer>(&live.store)?;
+            process.call(&mut live.store, (columns.batch(feed, partition),))?
+        }
+        (Events::Columns(_), None) => wasmtime::bail!("it does not export `bulk-handler.process`"),
+    };
     Ok(result)
 }
 

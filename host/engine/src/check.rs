@@ -24,6 +24,9 @@ const CONTRACT: &str = "tidemill:processor";
 /// What every processor exports.
 const HANDLER: &str = "tidemill:processor/handler";
 
+/// What it may export beside that.
+const BULK_HANDLER: &str = "tidemill:processor/bulk-handler";
+
 /// What WASI 0.2 offers here, as far as a component can use it.
 const WASI: &[&str] = &[
     "wasi:cli/environment",
@@ -229,6 +232,11 @@ fn handles(sections: &Sections) -> bool {
 pub(crate) fn handler_version(sections: &Sections) -> Option<&str> {
     let found = sections.exports.iter().find(|name| is(name, HANDLER, "0.1."))?;
     found.split_once('@').map(|(_, version)| version)
+}
+
+/// Whether it exports what takes a batch by columns.
+pub(crate) fn handles_bulk(sections: &Sections) -> bool {
+    sections.exports.iter().any(|name| is(name, BULK_HANDLER, "0.1."))
 }
 
 /// Whether a name is that interface, in one of the versions that begin so.

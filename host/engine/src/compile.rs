@@ -212,10 +212,11 @@ fn with_contract(module: &[u8], sections: &Sections) -> Result<Vec<u8>, LoadErro
     let number = |version: &&str| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let version = check::handler_version(sections).filter(number).unwrap_or("0.1.0");
     let contract = CONTRACT.replacen("processor@0.1.0;", &format!("processor@{version};"), 1);
+    let world = if check::handles_bulk(sections) { "bulk-processor" } else { "processor" };
     let mut embed = || {
         let mut resolve = Resolve::default();
         let package = resolve.push_str("processor.wit", &contract)?;
-        let world = resolve.select_world(&[package], Some("processor"))?;
+        let world = resolve.select_world(&[package], Some(world))?;
         wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
     };
     embed()

@@ -23,6 +23,7 @@ struct Loaded {
     digest: Digest,
     pre: InstancePre<HostState>,
     process: ComponentExportIndex,
+    process_bulk: Option<ComponentExportIndex>,
     description: Description,
 }
 
@@ -41,10 +42,10 @@ impl Component {
         engine: Engine,
         digest: Digest,
         pre: InstancePre<HostState>,
-        process: ComponentExportIndex,
+        (process, process_bulk): (ComponentExportIndex, Option<ComponentExportIndex>),
         description: Description,
     ) -> Self {
-        Self(Arc::new(Loaded { engine, digest, pre, process, description }))
+        Self(Arc::new(Loaded { engine, digest, pre, process, process_bulk, description }))
     }
 
     pub(crate) fn downgrade(&self) -> WeakComponent {
@@ -73,6 +74,11 @@ impl Component {
 
     pub(crate) fn process(&self) -> &ComponentExportIndex {
         &self.0.process
+    }
+
+    /// The optional export that takes a batch by columns.
+    pub(crate) fn process_bulk(&self) -> Option<&ComponentExportIndex> {
+        self.0.process_bulk.as_ref()
     }
 }
 

@@ -5,6 +5,8 @@
 use tidemill_pipeline::{EventRef, Metadata, Value, ValueRef};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
+use crate::columns::Column;
+
 /// `types.value` on its way in.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
@@ -82,6 +84,23 @@ pub(crate) struct Batch<'a> {
     pub(crate) partition: &'a str,
     pub(crate) events: &'a [Event<'a>],
 }
+
+/// `bulk-handler.bulk-batch`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct BulkBatch<'a> {
+    pub(crate) feed: &'a str,
+    pub(crate) partition: &'a str,
+    pub(crate) data: &'a Column,
+    pub(crate) id: Option<&'a Column>,
+    pub(crate) kind: Option<&'a Column>,
+    pub(crate) key: Option<&'a Column>,
+    #[component(name = "occurred-at")]
+    pub(crate) occurred_at: Option<&'a [i64]>,
+}
+
+/// What both handlers answer.
+pub(crate) type Answer = (Result<(), Failed>,);
 
 /// `types.failure`.
 #[derive(ComponentType, Lift)]

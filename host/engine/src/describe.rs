@@ -1,6 +1,6 @@
 //! The description: what a component is and what it can do, in words.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use tidemill_pipeline::Digest;
 
@@ -44,8 +44,10 @@ impl Description {
     }
 
     pub(crate) fn of(digest: Digest, bytes: usize, sections: &Sections) -> Self {
-        let imports = |name: &str| sections.imports.iter().any(|import| import.starts_with(name));
+        let begins = |names: &BTreeSet<String>, with: &str| names.iter().any(|name| name.starts_with(with));
+        let has = |name: &str| begins(&sections.imports, name) || begins(&sections.exports, name);
         let can = [
+            ("tidemill:processor/bulk-handler", "take a batch as a few large pieces, which is quicker"),
             ("tidemill:processor/state", "read and write its own state"),
             ("tidemill:processor/config", "read its own configuration"),
             ("tidemill:processor/log", "write to the log, within bounds"),
@@ -60,7 +62,7 @@ impl Description {
             "see another processor's state",
             "outlive its fuel, its time or its memory",
         ];
-        let list = |names: &std::collections::BTreeSet<String>| names.iter().cloned().collect();
+        let list = |names: &BTreeSet<String>| names.iter().cloned().collect();
         Self {
             digest,
             bytes,
@@ -69,7 +71,7 @@ impl Description {
             tools: list(&sections.tools),
             exports: list(&sections.exports),
             imports: list(&sections.imports),
-            can: can.iter().filter(|(name, _)| imports(name)).map(|(_, words)| (*words).to_owned()).collect(),
+            can: can.iter().filter(|(name, _)| has(name)).map(|(_, words)| (*words).to_owned()).collect(),
             cannot: cannot.map(str::to_owned).to_vec(),
             misfits: check::misfits(sections),
         }

@@ -15,6 +15,7 @@
 mod cache;
 mod call;
 mod check;
+mod columns;
 mod compile;
 mod component;
 mod contract;

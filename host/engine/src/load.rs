@@ -90,13 +90,24 @@ fn new(engine: &Engine, digest: Digest, file: &[u8]) -> Result<Component, LoadEr
     let code = engine.0.cache.code(digest, file, &engine.0.settings.compiler)?;
     let handler = code.get_export_index(None, "tidemill:processor/handler@0.1.0");
     let process = handler.and_then(|handler| code.get_export_index(Some(&handler), "process"));
+    let bulk = code.get_export_index(None, "tidemill:processor/bulk-handler@0.1.0");
+    let process_bulk = bulk.and_then(|bulk| code.get_export_index(Some(&bulk), "process"));
     let unfit = |name: &str, problem: String| LoadError::Unfit(vec![Misfit { name: name.to_owned(), problem }]);
     let Some(process) = process else {
         return Err(unfit("tidemill:processor/handler@0.1.0", "it must export `process`, and does not".into()));
     };
+    if bulk.is_some() && process_bulk.is_none() {
+        return Err(unfit("tidemill:processor/bulk-handler@0.1.0", "it must export `process`, and does not".into()));
+    }
     let pre = engine.0.linker.instantiate_pre(&code);
     let pre = pre.map_err(|error| unfit("imports", format!("they do not have the contract's types: {error:#}")))?;
-    Ok(Component::new(engine.clone(), digest, pre, process, Description::of(digest, file.len(), &sections)))
+    Ok(Component::new(
+        engine.clone(),
+        digest,
+        pre,
+        (process, process_bulk),
+        Description::of(digest, file.len(), &sections),
+    ))
 }
 
 /// Tries whether an instance comes up and its `process` has the contract's type, on a thread that is made for it.

@@ -3,7 +3,7 @@
 //! Every event that passes is counted in `fickle/<feed>/<partition>`; an event without `do` only is counted.
 //! Everything here is a function of the batch, the state and the configuration, like in any other processor.
 
-wit_bindgen::generate!({ path: "../../../wit" });
+wit_bindgen::generate!({ path: "../../../wit", world: "processor" });
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,7 +3,7 @@
 //! `ledger/<feed>/<partition>/count` is the number in decimal; `…/chain` is the chain so far: the SHA-256, in hex, of
 //! the chain before (empty at first) followed by the payload. A lost and a repeated event cannot cancel out.
 
-wit_bindgen::generate!({ path: "../../../wit" });
+wit_bindgen::generate!({ path: "../../../wit", world: "processor" });
 
 use exports::tidemill::processor::handler::{Batch, Failure, Guest};
 use sha2::{Digest, Sha256};

@@ -150,6 +150,22 @@ pub fn process(body: &str) -> Vec<u8> {
     component(&core(body, ""))
 }
 
+/// A component whose two handlers have these bodies. The parameter of the second is `$batch`.
+pub fn bulk(body: &str, bulk_body: &str) -> Vec<u8> {
+    component(&core_with(body, &bulk_export(bulk_body), "tidemill:processor/bulk-processor@0.1.0", &[]))
+}
+
+/// The optional export, as functions of a core module.
+pub fn bulk_export(body: &str) -> String {
+    format!(
+        r#"(func (export "cabi_post_tidemill:processor/bulk-handler@0.1.0#process") (param i32)
+            (global.set $top (i32.const 65536)))
+          (func (export "tidemill:processor/bulk-handler@0.1.0#process") (param $batch i32) (result i32)
+            (local $i i32) (local $start i32) (local $end i32)
+            {body})"#
+    )
+}
+
 /// Puts each event's payload under the event's `key`, else under `k`.
 pub fn keeper() -> Vec<u8> {
     process(

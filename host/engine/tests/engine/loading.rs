@@ -204,7 +204,7 @@ fn an_import_of_a_later_patch_of_the_contract_is_granted() {
     Host::new(&bytes).apply(&["e"]);
 }
 
-fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+pub fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
     assert_eq!(from.len(), to.len());
     for at in 0..bytes.len() - from.len() {
         if &bytes[at..at + from.len()] == from {

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod bulk;
 mod contract;
 mod go;
 mod guest;

@@ -7,11 +7,15 @@
 
 wit_bindgen::generate!({
     path: "../../wit",
+    world: "bulk-processor",
     additional_derives: [PartialEq, Eq],
     pub_export_macro: true,
     export_macro_name: "export_component",
     default_bindings_module: "tidemill_sdk::contract",
 });
 
-pub use exports::tidemill::processor::handler::Guest;
+pub use exports::tidemill::processor::{
+    bulk_handler::{BulkBatch, Column, Guest as BulkGuest},
+    handler::Guest,
+};
 pub use tidemill::processor::{config, log, state, types};

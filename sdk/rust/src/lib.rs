@@ -42,6 +42,7 @@
 
 mod processor;
 mod event;
+mod columns;
 mod map;
 mod key;
 mod value;

@@ -1,7 +1,7 @@
 //! The processor: what a user of this crate writes, and how the host calls it.
 
 use crate::{
-    contract::types::{self, Failure},
+    contract::types::Failure,
     error::Result,
     event::{Batch, Event},
     log_lines, overlay,
@@ -37,16 +37,16 @@ pub trait Processor: Default {
     }
 }
 
-/// Runs a processor on a batch, as the component's export does.
+/// Runs a processor on a batch, as the component's exports do.
 ///
 /// # Errors
 /// What the processor returned, or the gathered writes made.
 #[doc(hidden)]
-pub fn run<P: Processor>(batch: &types::Batch) -> Result<(), Failure> {
+pub fn run<'a, P: Processor>(batch: impl Into<Batch<'a>>) -> Result<(), Failure> {
     log_lines::begin();
     overlay::clear();
     let mut place = None;
-    let outcome = apply::<P>(Batch::new(batch), &mut place);
+    let outcome = apply::<P>(batch.into(), &mut place);
     overlay::clear();
     outcome.map_err(|error| error.into_failure(place))
 }
@@ -76,6 +76,14 @@ macro_rules! export {
             impl $crate::contract::Guest for Component {
                 fn process(
                     batch: $crate::contract::types::Batch,
+                ) -> ::core::result::Result<(), $crate::contract::types::Failure> {
+                    $crate::run::<$processor>(&batch)
+                }
+            }
+
+            impl $crate::contract::BulkGuest for Component {
+                fn process(
+                    batch: $crate::contract::BulkBatch,
                 ) -> ::core::result::Result<(), $crate::contract::types::Failure> {
                     $crate::run::<$processor>(&batch)
                 }

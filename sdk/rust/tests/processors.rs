@@ -169,3 +169,42 @@ fn a_state_that_depends_on_how_events_are_cut_is_found_out() {
     // It counts the events of a batch, not those of the feed.
     _ = Host::new().apply_however_cut::<Told>(["x", "x"]);
 }
+
+/// Shows everything that can be seen of an event, under its index.
+#[derive(Default)]
+struct Shown;
+
+impl Processor for Shown {
+    fn begin(&mut self, batch: Batch<'_>) -> Result {
+        TEXTS.put("count", batch.events().len().to_string())
+    }
+
+    fn apply(&mut self, event: Event<'_>) -> Result {
+        let place = (event.feed(), event.partition());
+        let known = (event.id(), event.kind(), event.key(), event.occurred_at(), event.headers());
+        let data = (event.text().ok(), event.bytes(), event.data());
+        TEXTS.put(&event.index().to_string(), format!("{place:?} {known:?} {data:?}"))
+    }
+}
+
+#[test]
+fn an_event_is_the_same_whether_its_batch_comes_by_columns_or_as_records() {
+    let known = |data: &str, number: i64| {
+        let event = TestEvent::from(data).id(number.to_string()).kind("").key("\u{f8}");
+        event.occurred_at(number - 1)
+    };
+    let plain = || vec![TestEvent::from(""), "{\"a\": \"\u{f8}\u{20ac}\"}".into(), "".into(), "3".into()];
+    for events in [plain(), vec![known("1", 0), known("{}", 7), known("", -3)], vec![known("\u{f8}", 1)]] {
+        let (mut columns, mut records) = (Host::new(), Host::new());
+        columns.apply::<Shown>(events.clone()).unwrap();
+        // One that does not fit makes records of all.
+        records.apply::<Shown>(events.iter().cloned().chain([TestEvent::from("a\nb")])).unwrap();
+        for index in 0..events.len() {
+            let index = index.to_string();
+            assert!(columns.text(&index).is_some());
+            assert_eq!(columns.text(&index), records.text(&index));
+        }
+        assert_eq!(columns.text("count"), Some(events.len().to_string().as_str()));
+        assert_eq!(records.text("count"), Some((events.len() + 1).to_string().as_str()));
+    }
+}

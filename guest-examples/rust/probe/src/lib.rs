@@ -11,8 +11,8 @@ struct Probe;
 
 impl Processor for Probe {
     fn apply(&mut self, event: Event<'_>) -> Result {
-        if let Value::Bytes(_) = event.data() {
-            state::put(&format!("bytes/{}", event.index()), event.data());
+        if let value @ Value::Bytes(_) = event.data() {
+            state::put(&format!("bytes/{}", event.index()), &value);
             return Ok(());
         }
         obedience::obey(event.json().context("not an instruction")?, event)

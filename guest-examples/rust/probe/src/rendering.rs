@@ -33,7 +33,7 @@ pub(crate) fn describe(event: Event<'_>) -> String {
         format!("occurred-at={}", event.occurred_at().map_or_else(|| "-".to_owned(), |micros| micros.to_string())),
     ];
     lines.extend(event.headers().iter().map(|(name, value)| format!("header {name}={value}")));
-    lines.push(format!("data={}", render(Some(event.data()))));
+    lines.push(format!("data={}", render(Some(&event.data()))));
     lines.join("\n")
 }
 

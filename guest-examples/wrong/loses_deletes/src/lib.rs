@@ -16,7 +16,7 @@ struct LosesDeletes;
 impl Processor for LosesDeletes {
     fn apply(&mut self, event: Event<'_>) -> Result {
         if let Value::Bytes(_) = event.data() {
-            state::put(&format!("bytes/{}", event.index()), event.data());
+            state::put(&format!("bytes/{}", event.index()), &event.data());
             return Ok(());
         }
         match event.json().context("not an instruction")? {

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     TestEvent,
+    delivery::Delivery,
     world::{self, Crossing, PastABound, World},
 };
 use crate::{
@@ -136,10 +137,13 @@ impl Host {
     ) -> Result<(), Failure> {
         let events = events.into_iter().map(|event| event.into().0).collect::<Vec<_>>();
         let count = events.len();
-        let batch = Batch { feed: self.feed.clone(), partition: self.partition.clone(), events };
+        let batch = Delivery::of(Batch { feed: self.feed.clone(), partition: self.partition.clone(), events });
         let state = std::mem::take(&mut self.state);
         world::enter(World { state, config: self.config.clone(), ..World::default() });
-        let outcome = catch_unwind(AssertUnwindSafe(|| run::<P>(&batch)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| match &batch {
+            Delivery::Records(batch) => run::<P>(batch),
+            Delivery::Columns(batch) => run::<P>(batch),
+        }));
         let world = world::leave();
         self.state = world.state;
         self.crossings = world.crossings;

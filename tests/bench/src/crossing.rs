@@ -24,6 +24,8 @@ pub(crate) const SECTION: &str = "crossing";
 
 /// The names of the variants that a goal is about.
 const EVENT: &str = "an event in, payload only";
+const BULK: &str = "an event in by columns, payload only";
+const BULK_KNOWN: &str = "an event in by columns, with id, kind, key, time";
 const PUT: &str = "a write out by `put`, overlay included";
 const APPLY: &str = "a write out by `apply`, overlay included";
 const OVERLAY: &str = "the overlay's part of a write";
@@ -40,9 +42,14 @@ pub(crate) struct Crossing {
     pub(crate) median: f64,
 }
 
-/// A component that ignores its events.
+/// A component that ignores its events, which come to it as records.
 pub(crate) fn ignoring() -> Vec<u8> {
     guest::process(guest::OK)
+}
+
+/// A component that ignores its events, which come to it by columns if they fit.
+pub(crate) fn ignoring_bulk() -> Vec<u8> {
+    guest::bulk("unreachable", guest::OK)
 }
 
 const EVENTS: usize = 1_000;
@@ -93,8 +100,12 @@ struct Variant {
 }
 
 fn calls(body: &str, batch: Batch, instances: Instances) -> Box<dyn FnMut()> {
+    calls_of(&guest::process(body), batch, instances)
+}
+
+fn calls_of(component: &[u8], batch: Batch, instances: Instances) -> Box<dyn FnMut()> {
     let (engine, dir) = host::engine();
-    let component = engine.load(&guest::process(body), &Limits::default()).unwrap();
+    let component = engine.load(component, &Limits::default()).unwrap();
     let mut settings = host::processor_settings();
     settings.instances = instances;
     settings.limits = Limits::default();
@@ -154,6 +165,8 @@ pub(crate) fn measure(quick: bool) -> Crossings {
         variant("a call of one event, fresh instance", 1, calls(ok, batch(1, &plain), Instances::Fresh)),
         variant(EVENT, EVENTS, calls(ok, batch(EVENTS, &plain), reused)),
         variant("an event in, with id, kind, key, time", EVENTS, calls(ok, batch(EVENTS, &known), reused)),
+        variant(BULK, EVENTS, calls_of(&ignoring_bulk(), batch(EVENTS, &plain), reused)),
+        variant(BULK_KNOWN, EVENTS, calls_of(&ignoring_bulk(), batch(EVENTS, &known), reused)),
         variant("an event in, with four headers too", EVENTS, calls(ok, batch(EVENTS, &headers), reused)),
         variant(PUT, EVENTS, calls(&format!("{} {ok}", each(put)), batch(1, &plain), reused)),
         variant(APPLY, EVENTS, calls(&apply(), batch(1, &plain), reused)),
@@ -185,7 +198,13 @@ pub(crate) fn goals(crossings: &Crossings) -> Vec<Goal> {
     let least = |name: &str| crossings.get(name).map(|crossing| crossing.least);
     let write = least(APPLY).zip(least(OVERLAY)).map(|(apply, overlay)| apply - overlay);
     vec![
-        Goal::at_most("crossing: an event of 300 B in, batch of 1,000".to_owned(), 80.0, "ns", least(EVENT)),
+        Goal::at_most("crossing: an event of 300 B in by columns, batch of 1,000".to_owned(), 80.0, "ns", least(BULK)),
+        Goal::at_most(
+            "crossing: the same as a record, for who has no bulk export".to_owned(),
+            80.0,
+            "ns",
+            least(EVENT),
+        ),
         Goal::at_most("crossing: a write out by `apply`, without the overlay".to_owned(), 80.0, "ns", write),
     ]
 }

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, fmt::Write as _, fs};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use tidemill_engine::Description;
 
 use crate::{
     competitor::Guest, crossing, feed::Feed, goal::Goal, median::median, places::Places, publisher::Publisher,
@@ -74,8 +75,11 @@ pub(crate) fn measure(places: &Places, quick: bool) -> Result<ByLanguage> {
         if quick && guest != Guest::Rust {
             continue;
         }
-        let machinery =
-            Machinery::new(&fs::read(places.totals(guest.folder())?)?, &crossing::ignoring(), guest.instances())?;
+        let component = fs::read(places.totals(guest.folder())?)?;
+        // Its events cross as they do to the component.
+        let bulk = Description::read(&component)?.exports.iter().any(|name| name.contains("bulk-handler"));
+        let ignoring = if bulk { crossing::ignoring_bulk() } else { crossing::ignoring() };
+        let machinery = Machinery::new(&component, &ignoring, guest.instances())?;
         let samples: Result<Vec<_>> = (0..rounds).map(|_| machinery.go(publisher.url(), &bytes)).collect();
         stages.insert(guest.folder().to_owned(), Stages::median(&samples?));
     }

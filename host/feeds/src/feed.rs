@@ -17,8 +17,9 @@ use crate::{
     flight::PublishedPages,
     http::{Http, body_failure},
     reader::Reader,
-    readership::{Readership, Room},
+    readership::Readership,
     recorded, request,
+    room::Room,
 };
 
 /// The longest answer to a discovery: 32,768 partitions with a hundred bytes each.
@@ -144,7 +145,8 @@ impl Feed {
         }
     }
 
-    /// Lets go of what was read lately: whatever is read next is asked of the publisher, who may have been repaired.
+    /// Lets go of what was read lately, and lets nobody join the pages that are in flight: whatever is read next is asked of
+    /// the publisher, who may have been repaired.
     pub fn forget(&self) {
         if let Place::Publisher(publisher) = &self.shared.place {
             let readerships = publisher.readerships.lock().unwrap_or_else(PoisonError::into_inner);

@@ -73,6 +73,8 @@ struct Arriving {
     body: Body,
     page: Page,
     bytes: usize,
+    /// Whether a checkpoint came, be it the one that was asked from.
+    passed: bool,
 }
 
 /// Asks a publisher, up to the head of its answer.
@@ -101,7 +103,7 @@ async fn answer(feed: Feed, partition: PartitionId, ask: Ask) -> Result<Arriving
     };
     let bounds = &feed.shared.bounds;
     let bounds = PageBounds { line_bytes_max: bounds.line_bytes_max, span_bytes_max: bounds.page_bytes_max };
-    Ok(Arriving { body, page: Page::new(form, ask.from, bounds), bytes: 0 })
+    Ok(Arriving { body, page: Page::new(form, ask.from, bounds), bytes: 0, passed: false })
 }
 
 impl Flight for PageFlight {
@@ -114,18 +116,21 @@ impl Flight for PageFlight {
             };
         }
         let Leg::Arriving(arriving) = leg else { return None };
-        let Arriving { body, page, bytes } = &mut **arriving;
+        let Arriving { body, page, bytes, passed } = &mut **arriving;
         let bytes_max = feed.shared.bounds.page_bytes_max;
         let cut = |page: &Page, error: &PageError| Some(Ok(cut(feed, partition, page, start, error)));
         loop {
             loop {
                 match page.next_span() {
-                    Ok(Some(span)) => spans.push(span),
+                    Ok(Some(span)) => {
+                        *passed = true;
+                        spans.push(span);
+                    }
                     Ok(None) => break,
                     Err(error) => return cut(page, &error),
                 }
             }
-            if *bytes > bytes_max && *page.at() != *start {
+            if *bytes > bytes_max && *passed {
                 return Some(Ok(PageEnd { tail_events: page.tail_events(), cut: None }));
             }
             if !spans.is_empty() {

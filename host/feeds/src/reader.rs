@@ -6,7 +6,10 @@ use tidemill_pipeline::{Ask, PageEnd, ReadFrom, SpanSink};
 
 use crate::{
     flight::{End, Pages},
-    readership::{Readership, Seat, Step, Walk},
+    readership::Readership,
+    rest::News,
+    seat::Seat,
+    walk::{Step, Walk},
 };
 
 /// One reader of a partition.
@@ -15,7 +18,7 @@ pub(crate) struct Reader<P: Pages> {
     /// The last answer that it was given.
     heard: u64,
     /// How a page from a place ended while it rested there.
-    news: Option<(ReadFrom, End)>,
+    news: Option<(ReadFrom, News)>,
 }
 
 impl<P: Pages> Reader<P> {
@@ -27,10 +30,11 @@ impl<P: Pages> Reader<P> {
 
     /// As [`Source::fetch`](tidemill_pipeline::Source::fetch).
     pub(crate) async fn fetch(&mut self, ask: Ask, spans: &mut SpanSink) -> End {
-        if let Some((at, end)) = self.news.take()
+        if let Some((at, news)) = self.news.take()
             && at == ask.from
         {
-            return end;
+            self.heard = self.heard.max(news.answer);
+            return news.end;
         }
         let mut walk = Walk::new(ask, self.heard);
         let mut seat = Seat::none(&self.readership);
@@ -58,8 +62,8 @@ impl<P: Pages> Reader<P> {
 
     /// As [`Source::rest`](tidemill_pipeline::Source::rest).
     pub(crate) async fn rest(&mut self, from: &ReadFrom, interval: Duration) {
-        let end = self.readership.rest(from).wait(interval).await;
-        self.news = end.map(|end| (from.clone(), end));
+        let news = self.readership.rest(from).wait(interval).await;
+        self.news = news.map(|news| (from.clone(), news));
     }
 }
 

@@ -33,7 +33,15 @@ pub(crate) struct Rest {
 struct Bell {
     notify: Arc<Notify>,
     /// Rung for all: how the page ended, if it ended without an event.
-    news: OnceLock<Option<End>>,
+    news: OnceLock<Option<News>>,
+}
+
+/// How a page ended, for those who did not ask for it.
+#[derive(Clone, Debug)]
+pub(crate) struct News {
+    /// The number of the answer: nobody is given one twice.
+    pub(crate) answer: u64,
+    pub(crate) end: End,
 }
 
 impl Rest {
@@ -42,9 +50,9 @@ impl Rest {
     }
 
     /// Wakes all.
-    pub(crate) fn ring(&self, end: Option<End>) {
+    pub(crate) fn ring(&self, news: Option<News>) {
         // It is rung once: then nobody rests here any more.
-        self.bell.news.set(end).ok();
+        self.bell.news.set(news).ok();
         self.bell.notify.notify_waiters();
     }
 
@@ -63,7 +71,7 @@ pub(crate) struct Resting<'a, P: Pages> {
 }
 
 enum Look {
-    News(Option<End>),
+    News(Option<News>),
     Wait(OwnedNotified),
     Watch(Instant, OwnedNotified),
 }
@@ -91,10 +99,10 @@ impl<'a, P: Pages> Resting<'a, P> {
 
     /// Waits until there is something to be had, or until it is this one's turn to ask. Gives the end of a page that
     /// ended without an event, if that is the news.
-    pub(crate) async fn wait(mut self, interval: Duration) -> Option<End> {
+    pub(crate) async fn wait(mut self, interval: Duration) -> Option<News> {
         loop {
             match self.look() {
-                Look::News(end) => return end,
+                Look::News(news) => return news,
                 Look::Wait(notified) => notified.await,
                 // Somebody else may bring news meanwhile.
                 Look::Watch(since, notified) => tokio::select! {

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{flight::Flight, readership::Room};
+use crate::{flight::Flight, room::Room};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const PAGE_SIZE: NonZeroU32 = NonZeroU32::new(20).unwrap();
@@ -317,6 +317,49 @@ async fn after_forgetting_the_publisher_is_asked_again() {
     readership.forget();
     assert_eq!(page(&mut second, &mut ReadFrom::First).await.0, 20);
     assert_eq!(feed.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_joins_a_page_that_was_in_flight_when_all_was_forgotten() {
+    let feed = Numbers::with(20, 0, INTERVAL);
+    let readership = feed.readership(1 << 20);
+    let mut first = Reader::new(Arc::clone(&readership));
+    let mut second = Reader::new(Arc::clone(&readership));
+    let (mut from, mut other) = (ReadFrom::First, ReadFrom::First);
+    let mut early = std::pin::pin!(page(&mut first, &mut from));
+    timeout(INTERVAL / 2, &mut early).await.unwrap_err();
+    readership.forget();
+    let late = async {
+        timeout(INTERVAL / 4, page(&mut second, &mut other)).await.unwrap_err();
+        assert_eq!(feed.requests(), 2, "the second asks for itself");
+    };
+    tokio::join!(late, async { assert_eq!(timeout(60 * INTERVAL, early).await.unwrap().0, 20) });
+    assert_eq!(feed.requests(), 2, "the first reads on");
+    assert_eq!(page(&mut second, &mut ReadFrom::First).await.0, 20);
+    assert_eq!(feed.requests(), 3, "nothing of the page before was kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_given_once_to_each_who_rested() {
+    let feed = Numbers::of(0);
+    let readership = feed.readership(1 << 20);
+    let (mut first, mut second) = (Reader::new(Arc::clone(&readership)), Reader::new(readership));
+    let (mut from, mut other) = (ReadFrom::First, ReadFrom::First);
+    page(&mut first, &mut from).await.1.unwrap();
+    page(&mut second, &mut other).await.1.unwrap();
+    feed.fails.store(100, Ordering::Relaxed);
+    let asking = async {
+        first.rest(&from.clone(), INTERVAL).await;
+        page(&mut first, &mut from).await.1.unwrap_err();
+    };
+    let resting = async {
+        second.rest(&other.clone(), INTERVAL).await;
+        page(&mut second, &mut other).await.1.unwrap_err();
+    };
+    tokio::join!(asking, resting);
+    assert_eq!(feed.requests(), 2, "both heard of one failure");
+    page(&mut second, &mut other).await.1.unwrap_err();
+    assert_eq!(feed.requests(), 3, "the same failure was given twice");
 }
 
 /// A reader that goes away and comes back at random, until it has read everything.

@@ -141,3 +141,14 @@ async fn a_page_over_its_bound_is_cut_at_its_last_checkpoint() {
     assert_eq!(failure.kind, FailureKind::Broken);
     assert!(failure.hint.unwrap().contains("`page-bytes-max`"));
 }
+
+#[tokio::test]
+async fn a_page_that_says_its_own_place_again_and_again_is_cut_too() {
+    let checkpoint = "{\"partition\":0,\"cursor\":\"9\"}\n";
+    let publisher = Publisher::always(Answer::ok(checkpoint.repeat(10_000)).silence()).await;
+    let mut settings = settings(&publisher.url("/"), Protocol::ZeroEventHub);
+    settings.bounds.page_bytes_max = 100_000;
+    let feed = Feed::open(settings).unwrap();
+    let page = tokio::time::timeout(std::time::Duration::from_secs(20), read(&feed, after("9"))).await;
+    assert_eq!(page.expect("the page never ends").end, Ok(PageEnd::default()));
+}

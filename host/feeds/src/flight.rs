@@ -127,7 +127,10 @@ impl Flight for PageFlight {
                         spans.push(span);
                     }
                     Ok(None) => break,
-                    Err(error) => return cut(page, &error),
+                    Err(error) => {
+                        spans.extend(torn(page));
+                        return cut(page, &error);
+                    }
                 }
             }
             if *bytes > bytes_max && *passed {
@@ -144,6 +147,7 @@ impl Flight for PageFlight {
                 }
                 Ok(false) => break,
                 Err(error) => {
+                    spans.extend(torn(page));
                     let what = format!("the page after {} (line {})", page.at(), page.line());
                     return Some(Err(body_failure(&error, &what, Stage::Fetch)));
                 }
@@ -158,6 +162,11 @@ impl Flight for PageFlight {
             Err(error) => cut(page, &error),
         }
     }
+}
+
+/// What is behind the last checkpoint of a page that broke: nothing to be handed on, unless that rule is to be broken.
+fn torn(page: &mut Page) -> Option<Span> {
+    if failpoint::breaks("whole-spans") { page.torn_span() } else { None }
 }
 
 /// How a page ends that cannot be read on.

@@ -5,7 +5,7 @@ use reqwest::{
     header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION},
     redirect::Policy,
 };
-use tidemill_pipeline::{Failure, Stage};
+use tidemill_pipeline::{Failure, Stage, failpoint::breaks};
 use tokio::time::timeout;
 use url::Url;
 
@@ -127,7 +127,7 @@ impl Http {
                 Failure::broken(stage, "the publisher redirected without saying where to")
                     .hint("look at the feed's `url`")
             })?;
-            if next.origin() != url.origin() {
+            if next.origin() != url.origin() && !breaks("one-origin") {
                 let cause = format!(
                     "the publisher redirected to another origin, `{}`: credentials must not go there",
                     next.origin().ascii_serialization()

@@ -126,6 +126,14 @@ impl Page {
         &self.from
     }
 
+    /// The events behind the last checkpoint as a span, as if it came once more behind them. This must never be handed
+    /// on; the fault matrix does it to see that it is noticed.
+    pub(crate) fn torn_span(&mut self) -> Option<Span> {
+        let cursor = self.from.cursor().filter(|_| !self.events.is_empty())?.clone();
+        let body = self.buffer.split_to(self.line_start).freeze();
+        Some(Span::new(self.from.clone(), cursor, body, std::mem::take(&mut self.events)))
+    }
+
     fn check_bounds(&self) -> Result<(), PageError> {
         let error = |problem| Err(PageError { line: self.line + 1, problem });
         let line_bytes = self.buffer.len() - self.line_start;

@@ -41,7 +41,7 @@ pub const POINTS: [(&str, &str); 32] = [
 ];
 
 /// The rules that a test build can be told to break, each of which the fault matrix must find broken.
-pub const RULES: [&str; 7] = [
+pub const RULES: [&str; 12] = [
     // A commit is a compare-and-set: broken, whatever the epoch and the generations are now is taken for those that were
     // seen. All three at once, for each of them would still fence off what the others let pass.
     "compare-and-set",
@@ -57,6 +57,16 @@ pub const RULES: [&str; 7] = [
     "backup-of-one-moment",
     // A span ends with a checkpoint: broken, events behind the last checkpoint of a broken page are applied, too.
     "whole-spans",
+    // A line belongs to the partition that was asked for: broken, those of others are applied, too.
+    "own-partition",
+    // What a publisher says with `Retry-After` is heard: broken, it is not.
+    "retry-after",
+    // Requests stay within the feed's origin: broken, a redirect to another one is followed, credentials and all.
+    "one-origin",
+    // An answer has an end: broken, silence within one lasts for as long as the publisher likes.
+    "time-outs",
+    // The children of a closed partition begin when it was read to its end: broken, they begin at once.
+    "parents-first",
 ];
 
 /// Says that a point is reached. What is done there was said with [`arm`].
@@ -86,7 +96,7 @@ pub use plan::{Plan, arm};
 
 #[cfg(debug_assertions)]
 mod plan {
-    use std::sync::OnceLock;
+    use std::sync::{Arc, PoisonError, RwLock};
 
     /// What is to go wrong in this process.
     pub struct Plan {
@@ -96,23 +106,27 @@ mod plan {
         pub broken_rule: Option<String>,
     }
 
-    static PLAN: OnceLock<Plan> = OnceLock::new();
+    static PLAN: RwLock<Option<Arc<Plan>>> = RwLock::new(None);
 
-    /// Says what is to go wrong in this process. Only the first call counts.
+    /// Says what is to go wrong in this process from now on, instead of what was said before.
     pub fn arm(plan: Plan) {
-        // There is one plan for a process: whoever comes second has come too late.
-        drop(PLAN.set(plan));
+        *PLAN.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(plan));
+    }
+
+    /// The plan. It is called without the lock: a point may wait for long.
+    fn plan() -> Option<Arc<Plan>> {
+        PLAN.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn reach(point: &'static str) {
         debug_assert!(super::POINTS.iter().any(|(name, _)| *name == point), "`{point}` is no failpoint");
-        if let Some(plan) = PLAN.get() {
+        if let Some(plan) = plan() {
             (plan.at_point)(point);
         }
     }
 
     pub(super) fn breaks(rule: &'static str) -> bool {
         debug_assert!(super::RULES.contains(&rule), "`{rule}` is no rule that can be broken");
-        PLAN.get().is_some_and(|plan| plan.broken_rule.as_deref() == Some(rule))
+        plan().is_some_and(|plan| plan.broken_rule.as_deref() == Some(rule))
     }
 }

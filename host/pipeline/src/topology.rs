@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cursor, PartitionId, ReadFrom};
+use crate::{Cursor, PartitionId, ReadFrom, failpoint::breaks};
 
 /// A partition as a discovery lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub fn plan(listed: &[Listed], known: &BTreeMap<PartitionId, Known>, start: &Rea
         match known.get(&partition.id) {
             Some(known) if known.finished => {}
             // A child that is known waits too: after a reset its parent is read again.
-            _ if waits(partition, listed, known) => {}
+            _ if waits(partition, listed, known) && !breaks("parents-first") => {}
             Some(_) => plan.run.push(partition.id.clone()),
             None => {
                 let inherited = partition.cursor_from.iter().find_map(|ancestor| known.get(ancestor)?.cursor.clone());

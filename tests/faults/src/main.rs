@@ -11,13 +11,17 @@
 
 mod database;
 mod fold;
+mod follow;
 mod journal;
+mod memory;
 mod page;
 mod places;
+mod replay;
 mod results;
 mod row;
 mod rows;
 mod trial;
+mod wire;
 
 use std::{panic, process::ExitCode, time::Instant};
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use tidemill_pipeline::failpoint::{Plan, arm};
 
 use crate::trial::{Done, Tally, Trial, Violation};
 
@@ -59,8 +60,10 @@ impl Row {
         Ok(done)
     }
 
-    /// What the tests' tools complain of by a panic is an error here.
+    /// What the tests' tools complain of by a panic is an error here. A rule is broken in this process, too: rows that run
+    /// the reader and the worker here need no host.
     fn try_once(&self, trial: &Trial) -> Result<Tally> {
+        arm(Plan { at_point: Box::new(|_| ()), broken_rule: trial.broken.map(str::to_owned) });
         catch_unwind(AssertUnwindSafe(|| (self.run)(trial))).unwrap_or_else(|panic| {
             let words = panic.downcast_ref::<String>().map(String::as_str);
             let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");

@@ -5,8 +5,20 @@ mod hosts;
 mod kill_points;
 mod kill_random;
 mod reload;
+mod reset;
+mod slow;
+mod statuses;
 
 use crate::row::Row;
 
 /// All rows.
-pub(crate) const ROWS: &[&Row] = &[&kill_points::ROW, &kill_random::ROW, &hosts::ROW, &reload::ROW, &backup::ROW];
+pub(crate) const ROWS: &[&Row] = &[
+    &kill_points::ROW,
+    &kill_random::ROW,
+    &hosts::ROW,
+    &reset::ROW,
+    &statuses::ROW,
+    &slow::ROW,
+    &reload::ROW,
+    &backup::ROW,
+];

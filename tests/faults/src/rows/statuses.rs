@@ -1,0 +1,354 @@
+//! Every status of the table in the protocols' page, before the head, within it and within the body, with every kind of
+//! `Retry-After`: what the reader says of it, and what the worker does about that.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context as _, Result};
+use tidemill_feeds::{Address, Bounds, Credential, Feed, FeedSettings, Protocol};
+use tidemill_pipeline::{
+    Ask, Cursor, Failure, FailureKind, FeedName, PageEnd, PartitionId, ReadFrom, Source as _, Stage, way,
+};
+
+use crate::{
+    replay,
+    row::Row,
+    trial::{Tally, Trial, holds},
+    wire::{self, Act, Asked, Framing, Wire},
+};
+
+/// The row.
+pub(crate) const ROW: Row = Row {
+    name: "statuses",
+    fault: "every status, before the head, within it, and within the body, with `Retry-After` as seconds, date and garbage",
+    unit: "answers",
+    invariant: "the worker waits, stops, follows or discovers again as the table says, for as long as it says; a cursor that keeps failing is called suspect",
+    full: (ANSWERS.len() * PLACES.len() * WAITS.len() * ASKS.len()) as u64,
+    quick: 350,
+    finds: &["retry-after", "one-origin"],
+    run,
+};
+
+/// What the table says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// It is read.
+    Read,
+    /// The partition stops and does not start over by itself.
+    Stop,
+    /// The worker waits for at least what it was told, and asks again.
+    Wait,
+    /// The same, for a minute at least: only a person or a rotation can repair it.
+    WaitForCredential,
+    /// The feed is discovered again; by a discovery it waits.
+    Discover,
+}
+
+/// Answers with their statuses; of a redirect where it leads to, and of a refused credential whether there is another one.
+const ANSWERS: [(&str, &str, Meaning); 34] = {
+    use Meaning::{Discover, Read, Stop, Wait, WaitForCredential};
+    [
+        ("200 OK", "", Read),
+        ("400 Bad Request", "", Stop),
+        ("404 Not Found", "", Stop),
+        ("410 Gone", "", Stop),
+        ("401 Unauthorized", "", WaitForCredential),
+        ("403 Forbidden", "", WaitForCredential),
+        ("401 Unauthorized", "rotated", Read),
+        ("403 Forbidden", "rotated", Read),
+        ("409 Conflict", "", Discover),
+        ("408 Request Timeout", "", Wait),
+        ("425 Too Early", "", Wait),
+        ("429 Too Many Requests", "", Wait),
+        ("500 Internal Server Error", "", Wait),
+        ("501 Not Implemented", "", Wait),
+        ("502 Bad Gateway", "", Wait),
+        ("503 Service Unavailable", "", Wait),
+        ("504 Gateway Timeout", "", Wait),
+        ("507 Insufficient Storage", "", Wait),
+        ("520 What Proxies Invent", "", Wait),
+        ("599 The Last One", "", Wait),
+        ("301 Moved Permanently", "here", Read),
+        ("302 Found", "here", Read),
+        ("303 See Other", "here", Read),
+        ("307 Temporary Redirect", "here", Read),
+        ("308 Permanent Redirect", "here", Read),
+        ("301 Moved Permanently", "elsewhere", Stop),
+        ("302 Found", "elsewhere", Stop),
+        ("303 See Other", "elsewhere", Stop),
+        ("307 Temporary Redirect", "elsewhere", Stop),
+        ("308 Permanent Redirect", "elsewhere", Stop),
+        ("301 Moved Permanently", "round", Stop),
+        ("307 Temporary Redirect", "round", Stop),
+        ("302 Found", "nowhere", Stop),
+        ("308 Permanent Redirect", "nowhere", Stop),
+    ]
+};
+
+/// Where an answer breaks off, if it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Whole,
+    BeforeHead,
+    InHead,
+    InBody,
+}
+
+/// Places, each with an ordinary end of the connection and with a reset.
+const PLACES: [(Place, bool); 7] = [
+    (Place::Whole, false),
+    (Place::BeforeHead, false),
+    (Place::BeforeHead, true),
+    (Place::InHead, false),
+    (Place::InHead, true),
+    (Place::InBody, false),
+    (Place::InBody, true),
+];
+
+/// What `Retry-After` says: the wait in seconds that is heard. A date lies so many seconds from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Nothing,
+    Words(&'static str, Option<u64>),
+    Date(i64),
+}
+
+const WAITS: [Wait; 13] = [
+    Wait::Nothing,
+    Wait::Words("7", Some(7)),
+    Wait::Words("0", Some(0)),
+    Wait::Words("  42\t", Some(42)),
+    Wait::Words("18446744073709551615", Some(u64::MAX)),
+    Wait::Words("18446744073709551616", None),
+    Wait::Words("soon", None),
+    Wait::Words("-1", None),
+    Wait::Words("1.5", None),
+    Wait::Words("", None),
+    Wait::Words("Sun, 06 Nov 2094 08:49", None),
+    Wait::Date(300),
+    Wait::Date(-300),
+];
+
+/// What is asked for.
+const ASKS: [(Protocol, Stage); 3] =
+    [(Protocol::ZeroEventHub, Stage::Fetch), (Protocol::FeedApi, Stage::Fetch), (Protocol::FeedApi, Stage::Discover)];
+
+/// One combination.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    answer: (&'static str, &'static str, Meaning),
+    place: (Place, bool),
+    wait: Wait,
+    asks: (Protocol, Stage),
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for answer in ANSWERS {
+        for place in PLACES {
+            for wait in WAITS {
+                cases.extend(ASKS.map(|asks| Case { answer, place, wait, asks }));
+            }
+        }
+    }
+    cases
+}
+
+fn run(trial: &Trial) -> Result<Tally> {
+    let mut cases: Vec<(usize, Case)> = cases().into_iter().enumerate().collect();
+    trial.dice().shuffle(&mut cases);
+    cases.truncate(usize::try_from(trial.count)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut tally = Tally::default();
+    let publishers = runtime.block_on(Publishers::start())?;
+    for (number, case) in cases {
+        let (result, asked) = runtime.block_on(publishers.ask(number, case))?;
+        tally.count(&check(case, &result, asked)?);
+        tally.tried += 1;
+        if let Err(failure) = result {
+            replay::check(&failure).with_context(|| format!("{case:?}"))?;
+        }
+        let elsewhere = publishers.elsewhere.lock().expect("no holder panics").len();
+        holds!(elsewhere == 0, "{case:?}: the credential went to another origin");
+    }
+    Ok(tally)
+}
+
+/// Compares what the reader says with the table.
+fn check(case: Case, result: &Result<(), Failure>, asked: usize) -> Result<String> {
+    let (_, detail, meaning) = case.answer;
+    let (place, _) = case.place;
+    let headed = matches!(place, Place::Whole | Place::InBody);
+    // Where the head does not arrive there is no status, and where the body of a 200 breaks off it may come whole again.
+    // The body of a redirect is not read, and so is that of the answer to a credential when there is another one.
+    let meaning = match (headed, meaning) {
+        (false, _) => Meaning::Wait,
+        (true, Meaning::Read) if place == Place::InBody && detail.is_empty() => Meaning::Wait,
+        (true, Meaning::Discover) if case.asks.1 == Stage::Discover => Meaning::Wait,
+        (true, meaning) => meaning,
+    };
+    let told = headed && !matches!(case.answer.2, Meaning::Read);
+    let heard = match case.wait {
+        _ if !told => None,
+        Wait::Nothing | Wait::Words(_, None) => None,
+        Wait::Words(_, Some(seconds)) => Some((seconds, seconds)),
+        Wait::Date(seconds) => Some(u64::try_from(seconds).map_or((0, 0), |seconds| (seconds - 30, seconds))),
+    };
+    let Err(failure) = result else {
+        holds!(meaning == Meaning::Read, "{case:?} was read");
+        holds!(asked == 1 + usize::from(!detail.is_empty()), "{case:?}: {asked} requests");
+        return Ok("read".to_owned());
+    };
+    let kind = match meaning {
+        Meaning::Read => None,
+        Meaning::Stop => Some(FailureKind::Broken),
+        Meaning::Wait | Meaning::WaitForCredential => Some(FailureKind::Unavailable),
+        Meaning::Discover => Some(FailureKind::Moved),
+    };
+    holds!(kind == Some(failure.kind), "{case:?}: {failure:?}");
+    holds!(failure.stage == case.asks.1, "{case:?}: {failure:?}");
+    let rounds = if detail == "round" && headed { 4 } else { 1 };
+    holds!(asked == rounds, "{case:?}: {asked} requests");
+    let wait = failure.retry_after.map(|wait| wait.as_secs());
+    let right = match (meaning, heard) {
+        (Meaning::WaitForCredential, heard) => {
+            let (least, most) = heard.unwrap_or((0, 0));
+            wait.is_some_and(|wait| (least.max(60)..=most.max(60)).contains(&wait))
+        }
+        (Meaning::Stop, _) => true,
+        (_, Some((least, most))) => wait.is_some_and(|wait| (least..=most).contains(&wait)),
+        (_, None) => wait.is_none(),
+    };
+    holds!(right, "{case:?}: a wait of {wait:?} s");
+    Ok(match (meaning, wait) {
+        (Meaning::Stop, _) => "stopped".to_owned(),
+        (Meaning::Discover, _) => "discovered again".to_owned(),
+        (_, None) => "waited as long as it likes".to_owned(),
+        (_, Some(_)) => "waited as long as was asked for".to_owned(),
+    })
+}
+
+/// A publisher that answers each case as it says, and another origin.
+struct Publishers {
+    wire: Wire,
+    _other: Wire,
+    /// Whether all is answered well.
+    is_well: Arc<AtomicBool>,
+    /// The requests for cases, and what came to the other origin.
+    asked: Arc<Mutex<usize>>,
+    elsewhere: Arc<Mutex<Vec<Asked>>>,
+    directory: tempfile::TempDir,
+}
+
+const PAGE: &str = "{\"partition\":0,\"data\":1}\n{\"partition\":0,\"cursor\":\"9\"}\n";
+const DISCOVERY: &str = "{\"token\":\"t\",\"partitions\":[{\"id\":\"0\"}]}";
+
+impl Publishers {
+    async fn start() -> Result<Self> {
+        let elsewhere = Arc::<Mutex<Vec<Asked>>>::default();
+        let seen = Arc::clone(&elsewhere);
+        let other = Wire::start(move |asked| {
+            seen.lock().expect("no holder panics").push(asked.clone());
+            wire::page(if asked.place().is_some() { PAGE } else { DISCOVERY })
+        })
+        .await?;
+        let asked = Arc::<Mutex<usize>>::default();
+        let (cases, counter, other_url) = (cases(), Arc::clone(&asked), other.url());
+        let is_well = Arc::new(AtomicBool::new(true));
+        let well = Arc::clone(&is_well);
+        let wire = Wire::start(move |asked| {
+            let mut path = asked.path.trim_matches('/').split('/');
+            let number = path.find_map(|part| part.parse::<usize>().ok());
+            let Some(case) = number.and_then(|number| cases.get(number)) else { return vec![Act::Close] };
+            let concerned = (case.asks.1 == Stage::Discover) != asked.place().is_some();
+            if !concerned || well.load(Ordering::Relaxed) {
+                return wire::page(if asked.place().is_some() { PAGE } else { DISCOVERY });
+            }
+            *counter.lock().expect("no holder panics") += 1;
+            case.acts(asked, &other_url)
+        })
+        .await?;
+        Ok(Self { wire, _other: other, is_well, asked, elsewhere, directory: tempfile::tempdir()? })
+    }
+
+    /// Asks for a case as the worker would, and says how it went and how many requests that were.
+    async fn ask(&self, number: usize, case: Case) -> Result<(Result<(), Failure>, usize)> {
+        let (protocol, stage) = case.asks;
+        let token = self.directory.path().join(format!("token-{number}"));
+        std::fs::write(&token, "old")?;
+        let address = format!("{}/{number}", self.wire.url());
+        let mut settings = FeedSettings::new(FeedName::new("feed"), Address::Http(address.parse()?));
+        (settings.protocol, settings.partitions) = (protocol, std::num::NonZeroU32::new(1));
+        settings.credential = Some(Credential::File(token.clone()));
+        settings.bounds = Bounds { idle_time: Duration::from_secs(20), ..Bounds::default() };
+        let feed = Feed::open(settings)?;
+        self.is_well.store(true, Ordering::Relaxed);
+        feed.discover().await?;
+        if stage == Stage::Fetch {
+            page(&feed).await?;
+        }
+        self.is_well.store(false, Ordering::Relaxed);
+        // From now on the reader knows the old credential.
+        std::fs::write(&token, if case.answer.1 == "rotated" { "new" } else { "old" })?;
+        *self.asked.lock().expect("no holder panics") = 0;
+        let result = if stage == Stage::Discover { feed.discover().await.map(drop) } else { page(&feed).await };
+        std::fs::remove_file(&token)?;
+        Ok((result, *self.asked.lock().expect("no holder panics")))
+    }
+}
+
+/// Fetches a page from a cursor.
+async fn page(feed: &Feed) -> Result<(), Failure> {
+    let (mut sink, fetched) = way(1 << 20);
+    let cursor = Cursor::new("5").expect("it is one");
+    let ask = Ask { from: ReadFrom::After(cursor), page_size: std::num::NonZeroU32::MIN };
+    let end = feed.source(PartitionId::new("0")).fetch(ask, &mut sink).await;
+    drop(fetched);
+    match end? {
+        PageEnd { cut: Some(failure), .. } => Err(failure),
+        PageEnd { cut: None, .. } => Ok(()),
+    }
+}
+
+impl Case {
+    fn acts(self, asked: &Asked, other: &str) -> Vec<Act> {
+        let (status, detail, _) = self.answer;
+        let good = if asked.place().is_some() { PAGE } else { DISCOVERY };
+        let redirected = asked.query.contains_key("redirected");
+        if detail == "rotated" && asked.authorization == "Bearer new" || detail == "here" && redirected {
+            return wire::page(good);
+        }
+        let query = asked.query.iter().map(|(name, value)| format!("{name}={value}&")).collect::<String>();
+        let location = match detail {
+            "here" | "round" => format!("location: {}?{query}redirected=1\r\n", asked.path),
+            "elsewhere" => format!("location: {other}?{query}\r\n"),
+            _ => String::new(),
+        };
+        let date = |seconds: i64| {
+            let away = Duration::from_secs(seconds.unsigned_abs());
+            let now = SystemTime::now();
+            httpdate::fmt_http_date(if seconds < 0 { now - away } else { now + away })
+        };
+        let wait = match self.wait {
+            Wait::Nothing => String::new(),
+            Wait::Words(words, _) => format!("retry-after: {words}\r\n"),
+            Wait::Date(seconds) => format!("retry-after: {}\r\n", date(seconds)),
+        };
+        let body = if status.starts_with("200") { good.to_owned() } else { "{\"detail\": \"no\"}".repeat(3) };
+        let mut bytes = wire::answer(status, &format!("{wait}{location}"), body.as_bytes(), Framing::Length);
+        let head = bytes.len() - body.len();
+        match self.place.0 {
+            Place::Whole => return vec![Act::Send(bytes.into())],
+            Place::BeforeHead => bytes.clear(),
+            // All lines are there, but not the empty one that ends them.
+            Place::InHead => bytes.truncate(head - 2),
+            Place::InBody => bytes.truncate(head + body.len() / 2),
+        }
+        vec![Act::Send(bytes.into()), if self.place.1 { Act::Reset } else { Act::Close }]
+    }
+}

@@ -13,8 +13,8 @@ use tidemill_feeds::{Address, Bounds, Feed, FeedSettings, Protocol};
 use tidemill_pipeline::{
     Batch, BatchBounds, Call, Checkpoint, Claim, Code, Commit, Cost, Digest, Durability, Exit, FeedName, FetchSettings,
     Fetcher, Instances, Lane, Monitor, NewPartition, Order, PartitionId, PartitionKey, Processed, Processor,
-    ProcessorId, ProcessorName, ReadFrom, RejectPolicy, RetryPolicy, Seen, Source, StateGuard, StateSpace, Store as _,
-    Value, Worker, WorkerSettings, WriteBounds,
+    ProcessorId, ProcessorName, ReadFrom, RejectPolicy, RetryPolicy, Seen, Source, StateGuard, StateSpace, Status,
+    Store as _, Value, Worker, WorkerSettings, WriteBounds,
 };
 use tokio::{
     sync::watch,
@@ -126,6 +126,11 @@ impl Follow {
         Ok(events.into_iter().map(|(_, event)| text(&event)).collect())
     }
 
+    /// How many events of all partitions were put aside.
+    pub(crate) fn put_aside(&self) -> usize {
+        self.store.parked(&self.claim.processor).iter().map(|event| event.copies as usize).sum()
+    }
+
     /// Fails if a batch was not as the row wants it.
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = self.wrong.lock().map_err(|_| anyhow!("a check panicked"))?.clone();
@@ -134,6 +139,11 @@ impl Follow {
         }
         Ok(())
     }
+}
+
+/// Whether a partition does nothing more by itself.
+pub(crate) fn is_stopped(status: Status) -> bool {
+    !matches!(status, Status::Starting | Status::Running)
 }
 
 fn text(value: &Value) -> String {
@@ -160,12 +170,17 @@ impl Partition {
         Some(found.clone())
     }
 
+    /// What is seen of the worker now.
+    pub(crate) fn now(&self) -> Seen {
+        self.monitor.borrow().clone()
+    }
+
     /// Waits until the cursor is committed; fails if that does not happen, or a batch was wrong.
     pub(crate) async fn reaches(&self, cursor: &str, patience: Duration) -> Result<Checkpoint> {
         let there = |seen: &Seen| {
             let stands = seen.checkpoint.as_ref();
             stands.is_some_and(|stands| {
-                stands.read_from.cursor().is_some_and(|at| at.as_str() == cursor) || !stands.status.runs()
+                stands.read_from.cursor().is_some_and(|at| at.as_str() == cursor) || is_stopped(stands.status)
             })
         };
         let seen = self.seen(patience, there).await;
@@ -173,7 +188,7 @@ impl Partition {
         let stands = self.follow.checkpoint(&self.name).await?.context("the partition was opened")?;
         holds!(seen.is_some(), "partition {} stands at {} and does not go on to {cursor}", self.name, stands.read_from);
         let error = stands.error.as_ref().map_or_else(String::new, |error| error.cause.clone());
-        holds!(stands.status.runs(), "partition {} stopped at {}: {error}", self.name, stands.read_from);
+        holds!(!is_stopped(stands.status), "partition {} stopped at {}: {error}", self.name, stands.read_from);
         Ok(stands)
     }
 

@@ -12,10 +12,12 @@
 mod database;
 mod fold;
 mod follow;
+mod generated;
 mod journal;
 mod memory;
 mod page;
 mod places;
+mod reference;
 mod replay;
 mod results;
 mod row;

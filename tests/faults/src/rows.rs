@@ -4,6 +4,7 @@ mod backup;
 mod hosts;
 mod kill_points;
 mod kill_random;
+mod model;
 mod reload;
 mod reset;
 mod slow;
@@ -17,6 +18,7 @@ pub(crate) const ROWS: &[&Row] = &[
     &kill_random::ROW,
     &hosts::ROW,
     &reset::ROW,
+    &model::ROW,
     &statuses::ROW,
     &slow::ROW,
     &reload::ROW,

@@ -9,6 +9,7 @@ mod reload;
 mod reset;
 mod slow;
 mod statuses;
+mod topologies;
 
 use crate::row::Row;
 
@@ -21,6 +22,7 @@ pub(crate) const ROWS: &[&Row] = &[
     &model::ROW,
     &statuses::ROW,
     &slow::ROW,
+    &topologies::ROW,
     &reload::ROW,
     &backup::ROW,
 ];

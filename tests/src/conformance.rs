@@ -86,6 +86,9 @@ macro_rules! conformance_tests {
             writing_a_partitions_own_state_without_a_step_fences_who_is_at_work_on_it,
             parking_adds_copies,
             settling_removes_and_needs_what_it_removes,
+            a_queue_is_settled_from_its_first,
+            keys_are_held_over_one_state,
+            settling_fences_who_knew_the_queues_before,
             a_parked_event_is_as_it_was_put,
             parking_and_settling_are_undone_with_their_commit,
         );
@@ -144,6 +147,7 @@ fn parked_event(id: ParkedId, copies: u32) -> ParkedEvent {
     ParkedEvent {
         id,
         copies,
+        key: None,
         payload: text("{\"user\":\"ada\"}"),
         metadata: None,
         cause: "rejected".into(),

@@ -4,17 +4,19 @@
 //! alone. A span alone is applied piece by piece over one overlay, on fresh instances, and a piece that is rejected
 //! becomes smaller until an event stands alone: only then is it the culprit. If all pieces pass, nothing was
 //! poison; it was the whole that cost too much.
+//!
+//! Where order is kept by key, an event whose key is held is put behind those that hold it, and no component is asked.
 
 use std::{future::poll_fn, ops::Range, sync::Arc, task::Poll, time::Duration};
 
 use crate::{
-    Batch, BatchBounds, Call, Cost, Digest, EventRef, Failure, FailureKind, LastError, Overlay, ParkedEvent, ParkedId,
-    PartitionKey, Processed, Processor, ProcessorName, ReadFrom, Refusal, RejectPolicy, Rejected, Rejection,
-    RejectionCause, Resolution, Span, Stage, aside::Aside, failpoint,
+    BEHIND, Batch, BatchBounds, Call, Cost, Digest, EventKey, EventRef, Failure, FailureKind, Held, LastError, Overlay,
+    ParkedEvent, ParkedId, Parking, PartitionKey, Processed, Processor, ProcessorName, ReadFrom, Refusal, RejectPolicy,
+    Rejected, Rejection, RejectionCause, Resolution, Span, Stage, aside::Aside, failpoint, queues::Queues,
 };
 
 /// Events that are put aside without a call before other tasks get their turn.
-const FAULTS_AT_ONCE: usize = 256;
+const UNCALLED_AT_ONCE: usize = 256;
 
 /// What a batch came to.
 #[derive(Debug)]
@@ -49,6 +51,7 @@ pub(crate) enum Unapplied {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy<'a> {
     pub(crate) on_reject: RejectPolicy,
+    pub(crate) parking: &'a Parking,
     pub(crate) resolutions: &'a [Resolution],
     /// Whether each event that is set aside is kept by its place, for somebody who looks.
     pub(crate) named: bool,
@@ -68,43 +71,98 @@ pub(crate) async fn apply<P: Processor>(
     overlay: Overlay,
     bounds: BatchBounds,
     policy: Policy<'_>,
+    held: Arc<Held>,
     fresh: bool,
 ) -> Result<Applied, Unapplied> {
+    let queues = Queues::new(policy.parking, held, batch);
+    let aside = Aside::new(policy.named);
     match batch.spans() {
         _ if batch.is_empty() => Ok(Applied::new(overlay)),
         [_] => {
-            let aside = Aside::new(policy.named);
             let (cost, took) = (Cost::default(), Duration::ZERO);
-            Pieces { processor, batch, bounds, policy, fresh, aside, cost, took, computed: false }.run(overlay).await
+            let pieces = Pieces { processor, batch, bounds, policy, queues, fresh, aside, cost, took, computed: false };
+            pieces.run(overlay).await
         }
         spans => {
             let sizes: Vec<usize> = spans.iter().map(Span::len).collect();
-            whole(processor, batch, overlay, &sizes, fresh).await
+            whole(processor, batch, Applied { aside, ..Applied::new(overlay) }, &sizes, queues, fresh).await
         }
     }
 }
 
-/// Several spans in one call.
+/// Several spans in one call, or in one between each two events that wait for their key.
 async fn whole<P: Processor>(
     processor: &mut P,
     batch: &Arc<Batch>,
-    overlay: Overlay,
+    mut applied: Applied,
     sizes: &[usize],
+    mut queues: Queues<'_>,
     fresh: bool,
 ) -> Result<Applied, Unapplied> {
     let smaller = |spans: usize| Unapplied::Smaller { spans: spans.clamp(1, sizes.len() - 1) };
-    if let Some(index) = batch.events().position(|event| event.fault().is_some()) {
-        return Err(smaller(spans_before(sizes, index)));
-    }
-    let call = Call { batch: Arc::clone(batch), events: 0..batch.len(), overlay, fresh };
-    let Processed { overlay, result, took } = processor.process(call).await;
-    match result {
-        Ok(cost) => Ok(Applied { cost, took, computed: true, ..Applied::new(overlay.ok_or_else(lost)?) }),
-        Err(Refusal::Rejected(rejection)) => {
-            Err(smaller(rejection.index.map_or(sizes.len() / 2, |index| spans_before(sizes, index))))
+    let faulty = |(index, event): (usize, EventRef<'_>)| event.fault().map(|_| index);
+    for index in batch.events().enumerate().filter_map(faulty) {
+        if queues.waits(index).is_none() {
+            return Err(smaller(spans_before(sizes, index)));
         }
-        Err(refusal) => Err(Unapplied::Refused(refusal)),
     }
+    let mut at = 0;
+    while at < batch.len() {
+        if let Some(key) = queues.waits(at) {
+            put_behind(batch, at, key, &mut queues, &mut applied.aside)?;
+            at += 1;
+            if at % UNCALLED_AT_ONCE == 0 {
+                let_others_run().await;
+            }
+            continue;
+        }
+        let events = at..queues.next(at..batch.len()).unwrap_or(batch.len());
+        let call = Call { batch: Arc::clone(batch), events: events.clone(), overlay: applied.overlay, fresh };
+        let Processed { overlay, result, took } = processor.process(call).await;
+        applied.took += took;
+        applied.computed = true;
+        match result {
+            Ok(cost) => applied.cost.add(cost),
+            Err(Refusal::Rejected(rejection)) => {
+                let culprit = rejection.index.map(|index| spans_before(sizes, at + index));
+                return Err(smaller(culprit.unwrap_or(sizes.len() / 2)));
+            }
+            Err(refusal) => return Err(Unapplied::Refused(refusal)),
+        }
+        applied.overlay = overlay.ok_or_else(lost)?;
+        at = events.end;
+    }
+    Ok(applied)
+}
+
+/// Puts an event behind those of its key.
+fn put_behind(
+    batch: &Batch,
+    index: usize,
+    key: EventKey,
+    queues: &mut Queues<'_>,
+    aside: &mut Aside,
+) -> Result<(), Unapplied> {
+    let event = batch.range(index..index + 1).next().expect("the index is within the batch");
+    let reason = format!("an event before it with the key `{key}` is parked");
+    queues.hold(key.clone()).map_err(|failure| Unapplied::Refused(Refusal::Host(failure)))?;
+    let event = ParkedEvent {
+        id: ParkedId {
+            key: batch.key().clone(),
+            span_from: batch.span_of(index).from().clone(),
+            payload: Digest::of(event.data().as_bytes()),
+        },
+        copies: 1,
+        key: Some(key),
+        payload: event.data().to_value(),
+        metadata: event.metadata().cloned(),
+        cause: BEHIND.to_owned(),
+        reason,
+        backtrace: None,
+        component: None,
+    };
+    aside.take(Rejected { index, event, policy: RejectPolicy::Park });
+    Ok(())
 }
 
 /// How many whole spans come before an event.
@@ -122,6 +180,7 @@ struct Pieces<'a, P> {
     batch: &'a Arc<Batch>,
     bounds: BatchBounds,
     policy: Policy<'a>,
+    queues: Queues<'a>,
     fresh: bool,
     aside: Aside,
     cost: Cost,
@@ -133,11 +192,19 @@ impl<P: Processor> Pieces<'_, P> {
     async fn run(mut self, mut overlay: Overlay) -> Result<Applied, Unapplied> {
         let (mut at, mut size) = (0, self.bounds.events_max);
         while let Some(event) = self.batch.range(at..at + 1).next() {
+            if let Some(key) = self.queues.waits(at) {
+                put_behind(self.batch, at, key, &mut self.queues, &mut self.aside)?;
+                (at, size) = (at + 1, self.bounds.events_max);
+                if at % UNCALLED_AT_ONCE == 0 {
+                    let_others_run().await;
+                }
+                continue;
+            }
             if let Some(reason) = event.fault() {
                 let (cause, reason) = (RejectionCause::Undeliverable, reason.to_owned());
                 self.set_aside(at, Rejection { cause, index: None, reason, backtrace: None })?;
                 (at, size) = (at + 1, self.bounds.events_max);
-                if at % FAULTS_AT_ONCE == 0 {
+                if at % UNCALLED_AT_ONCE == 0 {
                     let_others_run().await;
                 }
                 continue;
@@ -164,10 +231,12 @@ impl<P: Processor> Pieces<'_, P> {
     }
 
     /// The end of a piece of at most `size` events and the batch's bound of bytes, before the next event that cannot
-    /// be delivered; at least one event.
-    fn end(&self, at: usize, size: usize) -> usize {
+    /// be delivered or has to wait for its key; at least one event.
+    fn end(&mut self, at: usize, size: usize) -> usize {
         let mut bytes = 0;
-        let fit = self.batch.range(at..at.saturating_add(size)).take_while(|event| {
+        let most = at.saturating_add(size).min(self.batch.len());
+        let most = self.queues.next(at..most).unwrap_or(most);
+        let fit = self.batch.range(at..most).take_while(|event| {
             bytes += event.data().len();
             bytes <= self.bounds.bytes_max && event.fault().is_none()
         });
@@ -185,8 +254,7 @@ impl<P: Processor> Pieces<'_, P> {
         self.computed = true;
         match result {
             Ok(cost) => {
-                self.cost.fuel += cost.fuel;
-                self.cost.memory_bytes = self.cost.memory_bytes.max(cost.memory_bytes);
+                self.cost.add(cost);
                 Ok((overlay.ok_or_else(lost)?, Ok(())))
             }
             Err(Refusal::Rejected(rejection)) => Ok((overlay.ok_or_else(lost)?, Err(rejection))),
@@ -198,8 +266,14 @@ impl<P: Processor> Pieces<'_, P> {
     fn set_aside(&mut self, index: usize, rejection: Rejection) -> Result<(), Unapplied> {
         failpoint::reach("culprit-found");
         let event = self.batch.range(index..index + 1).next().expect("the index is within the batch");
-        let event = self.parked(&event, rejection);
+        let mut event = self.parked(&event, rejection);
         let policy = self.policy.of(&event.id);
+        if policy == RejectPolicy::Park
+            && let Some(key) = self.queues.key(index)
+        {
+            self.queues.hold(key.clone()).map_err(|failure| Unapplied::Refused(Refusal::Host(failure)))?;
+            event.key = Some(key);
+        }
         let rejected = Rejected { index, event, policy };
         match policy {
             RejectPolicy::Halt => return Err(Unapplied::Rejected(Box::new(rejected))),
@@ -217,6 +291,7 @@ impl<P: Processor> Pieces<'_, P> {
                 payload: Digest::of(event.data().as_bytes()),
             },
             copies: 1,
+            key: None,
             payload: event.data().to_value(),
             metadata: event.metadata().cloned(),
             cause: rejection.cause.as_str().to_owned(),

@@ -47,6 +47,11 @@ impl Aside {
     }
 
     fn park(&mut self, event: ParkedEvent) {
+        // Between two of the same payload may stand another one of their key.
+        if event.key.is_some() {
+            self.parked.push(event);
+            return;
+        }
         let place = *self.places.entry(event.id.payload).or_insert(self.parked.len());
         match self.parked.get_mut(place) {
             Some(known) => known.copies += 1,

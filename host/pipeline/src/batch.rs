@@ -68,6 +68,17 @@ impl Batch {
         })
     }
 
+    /// The span that an event lies in, by its place in the batch.
+    pub(crate) fn span_of(&self, index: usize) -> &Span {
+        let mut before = 0;
+        let mut spans = self.spans.iter();
+        let span = spans.find(|span| {
+            before += span.len();
+            index < before
+        });
+        span.expect("the index is within the batch")
+    }
+
     /// The feed and partition that it comes from.
     #[must_use]
     pub fn key(&self) -> &PartitionKey {

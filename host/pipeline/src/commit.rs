@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Cursor, Digest, Failure, Metadata, PartitionKey, ProcessorId, ReadFrom, Value, WriteSet};
+use crate::{Cursor, Digest, EventKey, Failure, Metadata, PartitionKey, ProcessorId, ReadFrom, Value, WriteSet};
 
 /// A host's right to change a processor. A later claim ends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub struct Commit {
     pub writes: WriteSet,
     /// Events that the policy put aside.
     pub parked: Vec<ParkedEvent>,
-    /// Parked events that this commit settles.
-    pub settled: Vec<ParkedId>,
+    /// Parked events that this commit settles, one after the other.
+    pub settled: Vec<Settled>,
     /// Partitions that begin with this commit, if they are not there yet.
     pub opened: Vec<NewPartition>,
     /// What computed the writes; none if no component was asked.
@@ -255,13 +255,32 @@ pub struct ParkedId {
     pub payload: Digest,
 }
 
+/// A parked event that is over. One with a key must be the first of its queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// What identifies it.
+    pub id: ParkedId,
+    /// Its key, if it has one.
+    pub key: Option<EventKey>,
+}
+
+impl From<&ParkedEvent> for Settled {
+    fn from(event: &ParkedEvent) -> Self {
+        Self { id: event.id.clone(), key: event.key.clone() }
+    }
+}
+
 /// An event that was put aside, with all that is needed to look at it and to retry it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkedEvent {
     /// What identifies it.
     pub id: ParkedId,
-    /// How many events of the span have this payload and were put aside; at least 1.
+    /// How many events of the span have this payload and were put aside; at least 1. Where order is kept by key, each
+    /// event with a key is put aside for itself.
     pub copies: u32,
+    /// Its key, where order is kept by key: it stands in a queue, behind all of that key and feed that were parked before it
+    /// over the same state, and those that come wait behind it.
+    pub key: Option<EventKey>,
     /// The payload as it came.
     pub payload: Value,
     /// What the publisher said about it.
@@ -272,7 +291,7 @@ pub struct ParkedEvent {
     pub reason: String,
     /// The guest's frames, where there are any.
     pub backtrace: Option<String>,
-    /// The component that rejected it; none if the host could not deliver it.
+    /// The component that rejected it; none if it was given to none.
     pub component: Option<Digest>,
 }
 

@@ -3,9 +3,11 @@
 //! Whoever is in the lane may read and change the processor's state. Partitions that are ready take turns; one
 //! that waits for the world leaves the lane first.
 
+use std::sync::Arc;
+
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{Claim, Commit, Failure, FailureKind, PartitionKey, Processor, StateGuard, StateSpace, Store};
+use crate::{Claim, Commit, Failure, FailureKind, Held, PartitionKey, Processor, StateGuard, StateSpace, Store};
 
 /// A processor's lane. With partitioned state every partition has one of its own.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub struct Lane<P> {
 impl<P> Lane<P> {
     /// A lane over some state, under a claim.
     pub fn new(processor: P, claim: Claim, space: StateSpace) -> Self {
-        Self { seat: Mutex::new(Seat { processor, claim, space, generation: None }) }
+        Self { seat: Mutex::new(Seat { processor, claim, space, generation: None, held: None }) }
     }
 
     /// Waits for the lane, behind those who came before. May be dropped at any moment.
@@ -34,6 +36,8 @@ pub struct Seat<P> {
     space: StateSpace,
     /// The shared state's generation, as long as it is known.
     generation: Option<u64>,
+    /// The keys that have parked events, as long as they are known.
+    held: Option<Arc<Held>>,
 }
 
 impl<P: Processor> Seat<P> {
@@ -52,6 +56,21 @@ impl<P: Processor> Seat<P> {
     /// Forgets what is known of the state: it was changed by somebody else in this host, between two batches.
     pub fn forget(&mut self) {
         self.generation = None;
+        self.held = None;
+    }
+
+    /// The keys that have parked events. Ask for the guard first. Who changes them raises a generation that the commit
+    /// compares, or is in this lane.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn held<T: Store>(&mut self, store: &T) -> Result<Arc<Held>, Failure> {
+        let held = match self.held.take() {
+            Some(held) => held,
+            None => Arc::new(store.held(&self.claim, &self.space).await?),
+        };
+        self.held = Some(Arc::clone(&held));
+        Ok(held)
     }
 
     /// What must not have changed when a batch commits. Ask for it before the state is read.
@@ -80,11 +99,23 @@ impl<P: Processor> Seat<P> {
         assert_eq!(commit.claim, self.claim, "a commit is made under the lane's claim");
         // Forgotten before the answer is awaited: a worker that is dropped here does not know how it went.
         let known = self.generation.take();
+        let held = self.held.take().filter(|_| commit.settled.is_empty());
+        let parked: Vec<_> = commit
+            .parked
+            .iter()
+            .filter_map(|event| event.key.clone().map(|key| (event.id.key.feed.clone(), key)))
+            .collect();
         let computed = commit.code.is_some();
         let result = store.commit(commit).await;
         match &result {
             Ok(()) => {
                 self.generation = known.map(|generation| generation + 1);
+                self.held = held.map(|mut held| {
+                    for (feed, key) in parked {
+                        Arc::make_mut(&mut held).add(&feed, key);
+                    }
+                    held
+                });
                 if computed {
                     self.processor.committed();
                 }

@@ -11,8 +11,8 @@ use tokio::{
 
 use crate::{
     Backoff, Batch, Checkpoint, Commit, Committed, Digest, Durability, Failed, Failure, FailureKind, Fetched, Lane,
-    LastError, Monitor, Order, Overlay, Processor, ProcessorName, ReadFrom, Refusal, Seat, Stage, Status, Step, Store,
-    WorkerSettings,
+    LastError, Monitor, Order, Overlay, Parking, Processor, ProcessorName, ReadFrom, Refusal, Seat, Stage, Status,
+    Step, Store, WorkerSettings,
     apply::{Applied, Policy, Unapplied, apply, halted, refused},
     failpoint,
     intake::{Intake, Next},
@@ -101,15 +101,19 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         if self.settings.observer.is_some() {
             overlay = overlay.keeping_before();
         }
-        let policy =
-            Policy { on_reject: self.settings.on_reject, resolutions: &self.checkpoint.resolutions, named: false };
+        let WorkerSettings { on_reject, parking, .. } = self.settings;
+        let policy = Policy { on_reject: *on_reject, parking, resolutions: &self.checkpoint.resolutions, named: false };
+        let held = match parking {
+            Parking::Event => Arc::default(),
+            Parking::Key(_) => seat.held(self.store).await?,
+        };
         let fresh = self.overtimes.is_some();
         self.known.component = Some(seat.processor.code().component);
         tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
         let began = Instant::now();
         let bounds = self.pace.bounds();
         failpoint::reach("before-process");
-        let applied = match apply(&mut seat.processor, &batch, overlay, bounds, policy, fresh).await {
+        let applied = match apply(&mut seat.processor, &batch, overlay, bounds, policy, held, fresh).await {
             Ok(applied) => applied,
             Err(unapplied) => {
                 if let Unapplied::Refused(Refusal::Overtime { .. }) = &unapplied {

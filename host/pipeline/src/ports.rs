@@ -3,8 +3,8 @@
 use std::{future::Future, num::NonZeroU32, ops::Range, sync::Arc, time::Duration};
 
 use crate::{
-    Batch, Checkpoint, Claim, Code, Commit, Failure, Overlay, PartitionKey, ReadFrom, Refusal, Snapshot, SpanSink,
-    StateSpace,
+    Batch, Checkpoint, Claim, Code, Commit, Failure, Held, Overlay, PartitionKey, ReadFrom, Refusal, Snapshot,
+    SpanSink, StateSpace,
 };
 
 /// One partition of a feed, read by cursor.
@@ -88,6 +88,14 @@ pub struct Cost {
     pub memory_bytes: u64,
 }
 
+impl Cost {
+    /// One more call, over the same state.
+    pub fn add(&mut self, other: Self) {
+        self.fuel += other.fuel;
+        self.memory_bytes = self.memory_bytes.max(other.memory_bytes);
+    }
+}
+
 /// Where state and cursors live, and change together.
 pub trait Store: Clone + Send + Sync {
     /// The generation of a processor's shared state now.
@@ -105,6 +113,12 @@ pub trait Store: Clone + Send + Sync {
         claim: &Claim,
         key: &PartitionKey,
     ) -> impl Future<Output = Result<Option<Checkpoint>, Failure>> + Send;
+
+    /// The keys that have parked events over some state, now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn held(&self, claim: &Claim, space: &StateSpace) -> impl Future<Output = Result<Held, Failure>> + Send;
 
     /// A view of the state as it is at the first read. Cheap if nothing is read.
     fn snapshot(&self, claim: &Claim, space: &StateSpace) -> Box<dyn Snapshot>;

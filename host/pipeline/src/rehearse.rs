@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    Batch, BatchBounds, Cost, Failure, Overlay, PartitionKey, Processor, Refusal, RejectPolicy, Rejected, Snapshot,
-    Span, Value, WriteBounds,
+    Batch, BatchBounds, Cost, Failure, Held, Overlay, Parking, PartitionKey, Processor, Refusal, RejectPolicy,
+    Rejected, Snapshot, Span, Value, WriteBounds,
     apply::{Applied, Policy, Unapplied, apply},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 const ENTRIES_AT_ONCE: usize = 1_000;
 
 /// How a rehearsal is held.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RehearsalSettings {
     /// How large a batch may be.
     pub batch: BatchBounds,
@@ -25,6 +25,8 @@ pub struct RehearsalSettings {
     pub writes: WriteBounds,
     /// What happens to an event that is rejected.
     pub on_reject: RejectPolicy,
+    /// What happens to the events behind one that was put aside.
+    pub parking: Parking,
 }
 
 /// What one batch would come to.
@@ -68,13 +70,15 @@ pub struct Rehearsal<P> {
     processor: P,
     state: RehearsedState,
     settings: RehearsalSettings,
+    /// The keys that have events put aside: none at the beginning.
+    held: Arc<Held>,
 }
 
 impl<P: Processor> Rehearsal<P> {
     /// A rehearsal over a state.
     #[must_use]
     pub fn new(processor: P, state: RehearsedState, settings: RehearsalSettings) -> Self {
-        Self { processor, state, settings }
+        Self { processor, state, settings, held: Arc::default() }
     }
 
     /// The state as the batches so far left it.
@@ -139,9 +143,10 @@ impl<P: Processor> Rehearsal<P> {
     }
 
     async fn one(&mut self, batch: &Arc<Batch>) -> Result<Tried, Failure> {
-        let RehearsalSettings { batch: bounds, writes, on_reject } = self.settings;
+        let RehearsalSettings { batch: bounds, writes, on_reject, parking } = self.settings.clone();
         let overlay = Overlay::new(self.state.snapshot(), writes);
-        let policy = Policy { on_reject, resolutions: &[], named: true };
+        let policy = Policy { on_reject, parking: &parking, resolutions: &[], named: true };
+        let held = Arc::clone(&self.held);
         let mut rehearsed = Rehearsed {
             batch: Arc::clone(batch),
             changes: Vec::new(),
@@ -149,9 +154,14 @@ impl<P: Processor> Rehearsal<P> {
             cost: Cost::default(),
             end: None,
         };
-        match apply(&mut self.processor, batch, overlay, bounds, policy, false).await {
+        match apply(&mut self.processor, batch, overlay, bounds, policy, held, false).await {
             Ok(Applied { overlay, aside, cost, .. }) => {
                 rehearsed.changes = self.state.commit(overlay)?;
+                for event in aside.parked {
+                    if let Some(key) = event.key {
+                        Arc::make_mut(&mut self.held).add(&event.id.key.feed, key);
+                    }
+                }
                 rehearsed.rejected = aside.named.unwrap_or_default();
                 rehearsed.cost = cost;
                 self.processor.committed();

@@ -9,8 +9,8 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{
     Backoff, BatchBounds, Checkpoint, Commit, Digest, Durability, Failure, FailureKind, Fetcher, Lane, LastError,
-    Monitor, Observer, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status, Step,
-    Store, WriteBounds,
+    Monitor, Observer, Parking, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status,
+    Step, Store, WriteBounds,
     commit::NewPartition,
     line::{Known, Line, Turn},
     pace::Pace,
@@ -32,6 +32,8 @@ pub struct WorkerSettings {
     pub writes: WriteBounds,
     /// What happens to an event that is rejected.
     pub on_reject: RejectPolicy,
+    /// What happens to the events behind one that was put aside.
+    pub parking: Parking,
     /// When a commit counts as done.
     pub durability: Durability,
     /// Bytes of spans that are fetched ahead of what is processed; a larger span still passes.

@@ -2,19 +2,20 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tidemill_pipeline::{
-    Claim, Code, Commit, Instances, NewPartition, ParkedEvent, ParkedId, PartitionKey, ProcessorId, ReadFrom,
-    StateGuard, StateSpace, Status, Step, failpoint,
+    Claim, Code, Commit, Instances, NewPartition, PartitionKey, ProcessorId, ReadFrom, StateGuard, StateSpace, Status,
+    Step, failpoint,
 };
 
 use crate::{
     entries,
     error::{Result, StoreError},
-    rows::{NOW, error_json, metadata_json, place, signed, sql, start_and_cursor, unsigned},
+    parked,
+    rows::{NOW, error_json, signed, start_and_cursor, unsigned},
 };
 
 /// Applies a commit. On an error the caller rolls back to before it.
 pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<()> {
-    let Commit { claim, guard, step, writes, parked, settled, opened, code, durability: _ } = commit;
+    let Commit { claim, guard, step, writes, parked: aside, settled, opened, code, durability: _ } = commit;
     match guard {
         StateGuard::Shared { generation } => move_shared_state(connection, claim, *generation)?,
         StateGuard::Partition(_) => require_claim(connection, claim)?,
@@ -22,8 +23,10 @@ pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<()> {
     failpoint::reach("state-moved");
     match (step, guard) {
         (Some(step), _) => move_checkpoint(connection, &claim.processor, step)?,
-        // Writes without a step, such as those of a retry: whoever read the space before them must find out.
-        (None, StateGuard::Partition(key)) if !writes.is_empty() => raise_generation(connection, claim, key)?,
+        // Writes without a step, such as those of a retry: whoever read the space or its queues before them must find out.
+        (None, StateGuard::Partition(key)) if !writes.is_empty() || !settled.is_empty() => {
+            raise_generation(connection, claim, key)?
+        }
         (None, _) => {}
     }
     let space = match guard {
@@ -35,9 +38,10 @@ pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<()> {
         entries::write(connection, &claim.processor, &space, writes)?;
     }
     failpoint::reach("after-writes");
+    let lane = parked::lane(&space);
     // Settled first: a retry that was rejected again puts the event back with its new error.
-    settled.iter().try_for_each(|id| settle(connection, &claim.processor, id))?;
-    parked.iter().try_for_each(|event| park(connection, &claim.processor, event))?;
+    settled.iter().try_for_each(|settled| parked::settle(connection, &claim.processor, lane, settled))?;
+    aside.iter().try_for_each(|event| parked::park(connection, &claim.processor, lane, event))?;
     opened.iter().try_for_each(|partition| open(connection, &claim.processor, partition))?;
     if let (Some(step), Some(code)) = (step, code) {
         note_lineage(connection, &claim.processor, step, code)?;
@@ -164,60 +168,6 @@ fn open(connection: &Connection, processor: &ProcessorId, partition: &NewPartiti
     ])?;
     failpoint::reach("opened");
     Ok(())
-}
-
-fn park(connection: &Connection, processor: &ProcessorId, event: &ParkedEvent) -> Result<()> {
-    let metadata = event.metadata.as_ref().map(metadata_json).transpose()?;
-    let text = format!(
-        "INSERT INTO parked_event (processor, version, feed, partition, span_from, digest, copies, payload, metadata,
-             cause, reason, backtrace, component, parked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, {NOW})
-         ON CONFLICT (processor, version, feed, partition, span_from, digest) DO UPDATE SET
-             copies = copies + excluded.copies, cause = excluded.cause, reason = excluded.reason,
-             backtrace = excluded.backtrace, component = excluded.component, parked_at = excluded.parked_at"
-    );
-    let mut statement = connection.prepare_cached(&text)?;
-    let values = params![
-        processor.name.as_str(),
-        processor.version,
-        event.id.key.feed.as_str(),
-        event.id.key.partition.as_str(),
-        place(&event.id.span_from),
-        event.id.payload.as_bytes(),
-        event.copies,
-        sql(&event.payload),
-        metadata,
-        event.cause,
-        event.reason,
-        event.backtrace,
-        event.component.as_ref().map(tidemill_pipeline::Digest::as_bytes),
-    ];
-    if !failpoint::breaks("parked-with-cursor") {
-        statement.execute(values)?;
-    }
-    failpoint::reach("parked");
-    Ok(())
-}
-
-fn settle(connection: &Connection, processor: &ProcessorId, id: &ParkedId) -> Result<()> {
-    let mut statement = connection.prepare_cached(
-        "DELETE FROM parked_event WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4
-         AND span_from = ?5 AND digest = ?6",
-    )?;
-    let values = params![
-        processor.name.as_str(),
-        processor.version,
-        id.key.feed.as_str(),
-        id.key.partition.as_str(),
-        place(&id.span_from),
-        id.payload.as_bytes(),
-    ];
-    let deleted = if failpoint::breaks("settled-with-writes") { 1 } else { statement.execute(values)? };
-    failpoint::reach("settled");
-    if deleted == 1 {
-        return Ok(());
-    }
-    Err(StoreError::Fenced(format!("the parked event {} of {} was settled already", id.payload.short(), id.key)))
 }
 
 /// Notes who computes from this step on, if it is not who computed before.

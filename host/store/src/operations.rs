@@ -1,7 +1,9 @@
 //! What a host does with its store beside moving batches: requests, accepted components, the code cache's hashes.
 
 use rusqlite::{OptionalExtension, params};
-use tidemill_pipeline::{Claim, Commit, Digest, Durability, Failure, ProcessorId, Stage};
+use tidemill_pipeline::{
+    Claim, Commit, Digest, Durability, EventKey, Failure, FeedName, ProcessorId, Stage, StateSpace,
+};
 
 use crate::{
     apply, effects,
@@ -77,6 +79,36 @@ impl Sqlite {
     /// When the database cannot be read.
     pub async fn parked(&self, number: i64) -> std::result::Result<Option<Parked>, Failure> {
         self.read(move |connection| parked::find(connection, number)).await
+    }
+
+    /// A parked event and those behind it in its queue, in their order: so many, and so many bytes
+    /// of payloads, at most, but at least the first.
+    /// Empty if it is gone.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn parked_queue(
+        &self,
+        first: i64,
+        rows_max: usize,
+        bytes_max: usize,
+    ) -> std::result::Result<Vec<Parked>, Failure> {
+        self.read(move |connection| parked::queue(connection, first, rows_max, bytes_max)).await
+    }
+
+    /// The number of the first parked event of a key; none if none is parked.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn parked_first(
+        &self,
+        processor: &ProcessorId,
+        feed: &FeedName,
+        space: &StateSpace,
+        key: &EventKey,
+    ) -> std::result::Result<Option<i64>, Failure> {
+        let (processor, feed, space, key) = (processor.clone(), feed.clone(), space.clone(), key.clone());
+        self.read(move |connection| parked::first(connection, &processor, &feed, &space, &key)).await
     }
 
     /// Notes the component that a processor runs from now on, as the last one that was good. If it is another one than

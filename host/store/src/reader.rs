@@ -44,6 +44,10 @@ pub struct ProcessorStatus {
     pub partitions: Vec<PartitionStatus>,
     /// How many events are parked, copies not counted.
     pub parked: u64,
+    /// How many of them wait for one before them that has the same key.
+    pub waiting: u64,
+    /// How many keys have parked events.
+    pub held_keys: u64,
     /// The size of its state; none if it is too large to count for a status.
     pub state: Option<StateSize>,
 }
@@ -194,7 +198,11 @@ fn status(connection: &Connection) -> Result<Vec<ProcessorStatus>> {
     let mut statement = connection.prepare_cached(
         "SELECT processor, version, epoch, owner, claimed_at, state_generation, component,
              (SELECT count(*) FROM parked_event AS event
-              WHERE event.processor = processor.processor AND event.version = processor.version)
+              WHERE event.processor = processor.processor AND event.version = processor.version),
+             (SELECT count(key) FROM parked_event AS event
+              WHERE event.processor = processor.processor AND event.version = processor.version),
+             (SELECT count(*) FROM (SELECT DISTINCT feed, lane, key FROM parked_event AS event
+              WHERE event.processor = processor.processor AND event.version = processor.version AND key IS NOT NULL))
          FROM processor ORDER BY processor, version",
     )?;
     let mut rows = statement.query([])?;
@@ -211,6 +219,8 @@ fn status(connection: &Connection) -> Result<Vec<ProcessorStatus>> {
             component: component.as_deref().map(digest).transpose()?,
             partitions: partitions(connection, &id)?,
             parked: unsigned(row.get(7)?)?,
+            waiting: unsigned(row.get::<_, i64>(8)? - row.get::<_, i64>(9)?)?,
+            held_keys: unsigned(row.get(9)?)?,
             state: state_size(connection, &id)?,
             id,
         });

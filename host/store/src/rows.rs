@@ -6,8 +6,8 @@ use rusqlite::{
 };
 use serde::{Deserialize, Serialize};
 use tidemill_pipeline::{
-    Checkpoint, Cursor, Digest, FeedName, LastError, Metadata, ParkedEvent, ParkedId, PartitionId, PartitionKey,
-    ReadFrom, RejectPolicy, Resolution, Status, Value,
+    Checkpoint, Cursor, Digest, EventKey, FeedName, LastError, Metadata, ParkedEvent, ParkedId, PartitionId,
+    PartitionKey, ReadFrom, RejectPolicy, Resolution, Status, Value,
 };
 
 use crate::error::{Result, StoreError};
@@ -128,7 +128,7 @@ pub(crate) fn checkpoint(row: &Row<'_>, at: usize) -> Result<Checkpoint> {
 
 /// The columns of a parked event, as [`parked_event`] reads them.
 pub(crate) const PARKED: &str =
-    "feed, partition, span_from, digest, copies, payload, metadata, cause, reason, backtrace, component";
+    "feed, partition, span_from, digest, copies, payload, metadata, cause, reason, backtrace, component, key";
 
 /// Reads a parked event that begins at a column.
 pub(crate) fn parked_event(row: &Row<'_>, at: usize) -> Result<ParkedEvent> {
@@ -147,6 +147,7 @@ pub(crate) fn parked_event(row: &Row<'_>, at: usize) -> Result<ParkedEvent> {
         reason: row.get(at + 8)?,
         backtrace: row.get(at + 9)?,
         component: component.as_deref().map(digest).transpose()?,
+        key: row.get::<_, Option<String>>(at + 11)?.as_deref().and_then(EventKey::new),
     })
 }
 

@@ -6,7 +6,8 @@ use tidemill_pipeline::failpoint;
 use crate::error::{Result, StoreError};
 
 /// The migrations in order; the first brings an empty file to schema 1. What was released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_queues.sql")];
 
 /// Marks the file as ours: "Tide" in ASCII.
 const APPLICATION_ID: u32 = 0x5469_6465;
@@ -93,6 +94,34 @@ mod tests {
             .collect::<rusqlite::Result<_>>()
             .unwrap();
         assert_eq!(loose, [""; 0]);
+    }
+
+    #[test]
+    fn events_that_were_parked_before_there_were_queues_keep_their_numbers_and_numbers_are_not_used_again() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        apply(&mut connection, &MIGRATIONS[..1]).unwrap();
+        connection.execute_batch("INSERT INTO processor VALUES ('totals', 1, 1, 0, 'me', 'now', NULL)").unwrap();
+        let columns =
+            "processor, version, feed, partition, span_from, digest, copies, payload, cause, reason, parked_at";
+        let park = |connection: &Connection, span: &str, more: &str, value: &str| {
+            let text = format!(
+                "INSERT INTO parked_event ({columns}{more})
+                 VALUES ('totals', 1, 'orders', '0', '{span}', zeroblob(32), 2, 'payload', 'trap', 'why', 'now'{value})"
+            );
+            connection.execute(&text, []).unwrap();
+        };
+        for span in ["first", "after:1", "after:2"] {
+            park(&connection, span, "", "");
+        }
+        connection.execute("DELETE FROM parked_event WHERE id = 3", []).unwrap();
+        migrate(&mut connection).unwrap();
+        park(&connection, "after:3", ", lane", ", ''");
+        let mut statement =
+            connection.prepare("SELECT id, span_from, copies, key FROM parked_event ORDER BY id").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+        let rows: Vec<(i64, String, u32, Option<String>)> = rows.unwrap().collect::<rusqlite::Result<_>>().unwrap();
+        let row = |id, span: &str| (id, span.to_owned(), 2, None);
+        assert_eq!(rows, [row(1, "first"), row(2, "after:1"), row(4, "after:3")]);
     }
 
     #[test]

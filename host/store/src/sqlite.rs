@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension};
 use tidemill_pipeline::{
-    Checkpoint, Claim, Commit, Durability, Failure, PartitionKey, ProcessorId, Snapshot, Stage, StateSpace, Store,
-    Value,
+    Checkpoint, Claim, Commit, Durability, Failure, Held, PartitionKey, ProcessorId, Snapshot, Stage, StateSpace,
+    Store, Value,
 };
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     error::{Result, StoreError},
     gate::Gate,
     integrity::{self, Check, Checker},
+    parked,
     pool::{Lease, Pool},
     rows::{CHECKPOINT, NOW, checkpoint, partition_key, unsigned},
     schema,
@@ -159,6 +160,11 @@ impl Store for Sqlite {
     async fn load(&self, claim: &Claim, key: &PartitionKey) -> std::result::Result<Option<Checkpoint>, Failure> {
         let (processor, key) = (claim.processor.clone(), key.clone());
         self.read(move |connection| load(connection, &processor, &key)).await
+    }
+
+    async fn held(&self, claim: &Claim, space: &StateSpace) -> std::result::Result<Held, Failure> {
+        let (processor, space) = (claim.processor.clone(), space.clone());
+        self.read(move |connection| parked::held(connection, &processor, &space)).await
     }
 
     fn snapshot(&self, claim: &Claim, space: &StateSpace) -> Box<dyn Snapshot> {

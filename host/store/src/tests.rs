@@ -119,6 +119,7 @@ fn parked(partition: &str) -> ParkedEvent {
     ParkedEvent {
         id: ParkedId { key: key(partition), span_from: ReadFrom::First, payload: Digest::of(b"event") },
         copies: 1,
+        key: None,
         payload: "event".into(),
         metadata: None,
         cause: "rejected".into(),

@@ -157,6 +157,7 @@ fn parked(payload: &str) -> ParkedEvent {
     ParkedEvent {
         id: event(payload.as_bytes()),
         copies: 1,
+        key: None,
         payload: payload.into(),
         metadata: None,
         cause: "rejected".into(),

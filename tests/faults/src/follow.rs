@@ -97,6 +97,7 @@ impl Follow {
             batch_time: Duration::from_millis(100),
             writes: WriteBounds::default(),
             on_reject: RejectPolicy::Park,
+            parking: tidemill_pipeline::Parking::Event,
             durability: Durability::Normal,
             fetch_ahead_bytes: 1024 * 1024,
             retry,

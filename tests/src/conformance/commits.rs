@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tidemill_pipeline::{Commit, FailureKind, LastError, ReadFrom, StateGuard, Status, Step, Store, WriteSet};
+use tidemill_pipeline::{Commit, FailureKind, LastError, ReadFrom, Settled, StateGuard, Status, Step, Store, WriteSet};
 
 use super::{Desk, StoreUnderTest, cursor, key, opening, parked_event, parked_id, processor, text, totals, writes};
 
@@ -129,7 +129,7 @@ pub async fn a_refused_commit_leaves_every_part_undone<S: StoreUnderTest>(subjec
     desk.refused(commit.clone(), FailureKind::Fenced).await;
     // The same when it is the last thing that fails: settling an event that is not parked.
     let step = Some(desk.step("0", "x", 1).await);
-    let settled = vec![parked_id("1", ReadFrom::First)];
+    let settled = vec![Settled { id: parked_id("1", ReadFrom::First), key: None }];
     desk.refused(Commit { step, settled, ..commit }, FailureKind::Fenced).await;
     assert_eq!(desk.get("a"), None);
     assert_eq!(desk.checkpoint("0").await.read_from, ReadFrom::First);

@@ -1,7 +1,8 @@
 //! Partitions begin and end, some have state of their own, and events of them are put aside.
 
 use tidemill_pipeline::{
-    Commit, Digest, FailureKind, Metadata, ParkedEvent, ReadFrom, StateGuard, StateSpace, Status, Step, Store, Value,
+    Commit, Digest, EventKey, FailureKind, Held, Metadata, ParkedEvent, ReadFrom, Settled, StateGuard, StateSpace,
+    Status, Step, Store, Value,
 };
 
 use super::{Desk, StoreUnderTest, cursor, key, opening, parked_event, parked_id, text, totals, writes};
@@ -124,13 +125,94 @@ pub async fn settling_removes_and_needs_what_it_removes<S: StoreUnderTest>(subje
     let id = parked_id("0", ReadFrom::First);
     let parked = vec![parked_event(id.clone(), 2)];
     desk.commit(Commit { parked, ..desk.nothing().await }).await;
-    let settled = vec![id];
+    let settled = vec![Settled { id, key: None }];
     let retry = Commit { settled: settled.clone(), writes: writes([("a", "1")]), ..desk.nothing().await };
     desk.commit(retry).await;
     assert!(subject.parked(&totals()).await.is_empty());
     let again = Commit { settled, writes: writes([("a", "2")]), ..desk.nothing().await };
     desk.refused(again, FailureKind::Fenced).await;
     assert_eq!(desk.get("a"), Some(text("1")));
+}
+
+/// Order by key: the queue of a key is in the order in which its events were put aside, the same payload again included,
+/// and only its first can be settled.
+pub async fn a_queue_is_settled_from_its_first<S: StoreUnderTest>(subject: S) {
+    let desk = Desk::open(&subject).await;
+    let other = super::ParkedId { payload: Digest::of(b"other"), ..parked_id("1", ReadFrom::First) };
+    let queue = [parked_id("0", ReadFrom::First), other, parked_id("0", ReadFrom::First)];
+    let key = EventKey::new("ada");
+    for id in &queue {
+        let parked = vec![ParkedEvent { key: key.clone(), ..parked_event(id.clone(), 1) }];
+        desk.commit(Commit { parked, ..desk.nothing().await }).await;
+    }
+    let found: Vec<_> = subject.parked(&totals()).await.into_iter().map(|event| (event.id, event.copies)).collect();
+    assert_eq!(found, queue.clone().map(|id| (id, 1)));
+    let settled = |places: &[usize]| -> Vec<Settled> {
+        places.iter().map(|place| Settled { id: queue[*place].clone(), key: key.clone() }).collect()
+    };
+    for wrong in [vec![1], vec![0, 2], vec![0, 1, 1]] {
+        let settled = settled(&wrong);
+        desk.refused(Commit { settled, writes: writes([("a", "1")]), ..desk.nothing().await }, FailureKind::Fenced)
+            .await;
+    }
+    let alone = vec![Settled { id: queue[0].clone(), key: None }];
+    desk.refused(Commit { settled: alone, ..desk.nothing().await }, FailureKind::Fenced).await;
+    desk.commit(Commit { settled: settled(&[0, 1]), ..desk.nothing().await }).await;
+    assert_eq!(subject.parked(&totals()).await.len(), 1);
+    desk.commit(Commit { settled: settled(&[2]), ..desk.nothing().await }).await;
+    assert!(subject.parked(&totals()).await.is_empty());
+    assert_eq!(desk.get("a"), None);
+}
+
+/// Keys are held by feed and by state: by the shared one over all partitions, by a partition's own over that one.
+pub async fn keys_are_held_over_one_state<S: StoreUnderTest>(mut subject: S) {
+    let (ada, bob) = (EventKey::new("ada").unwrap(), EventKey::new("bob").unwrap());
+    {
+        let desk = Desk::open(&subject).await;
+        let event = |partition: &str, key: &EventKey| ParkedEvent {
+            key: Some(key.clone()),
+            ..parked_event(parked_id(partition, ReadFrom::First), 1)
+        };
+        let alone = super::ParkedId { payload: Digest::of(b"alone"), ..parked_id("0", ReadFrom::First) };
+        let parked = vec![event("0", &ada), event("1", &ada), parked_event(alone, 1)];
+        desk.commit(Commit { parked, ..desk.nothing().await }).await;
+        let guard = StateGuard::Partition(key("0"));
+        desk.commit(Commit { parked: vec![event("0", &bob)], ..desk.guarded(guard) }).await;
+    }
+    subject.reopen().await;
+    let desk = Desk::new(&subject, totals()).await;
+    let other = tidemill_pipeline::FeedName::new("payments");
+    let orders = key("0").feed;
+    for (space, keys, events) in [
+        (StateSpace::Shared, vec![&ada], 2),
+        (StateSpace::Partition(key("0")), vec![&bob], 1),
+        (StateSpace::Partition(key("1")), Vec::new(), 0),
+    ] {
+        let held = desk.store().held(&desk.claim, &space).await.unwrap();
+        assert_eq!((held.keys(), held.events(), held.has_any(&other)), (keys.len(), events, false), "{space:?}");
+        assert!(keys.iter().all(|key| held.has(&orders, key) && !held.has(&other, key)), "{space:?}");
+    }
+    let stranger = Desk::new(&subject, super::processor("others", 1)).await;
+    assert_eq!(desk.store().held(&stranger.claim, &StateSpace::Shared).await.unwrap(), Held::default());
+}
+
+/// Who computed a batch from the queues as they were before somebody settled of them starts over, whatever the state is.
+pub async fn settling_fences_who_knew_the_queues_before<S: StoreUnderTest>(subject: S) {
+    let desk = Desk::open(&subject).await;
+    for guard in [StateGuard::Shared { generation: 0 }, StateGuard::Partition(key("0"))] {
+        let now = || async {
+            match &guard {
+                StateGuard::Shared { .. } => desk.nothing().await,
+                StateGuard::Partition(_) => desk.guarded(guard.clone()),
+            }
+        };
+        let event = ParkedEvent { key: EventKey::new("ada"), ..parked_event(parked_id("0", ReadFrom::First), 1) };
+        let settled = vec![Settled::from(&event)];
+        desk.commit(Commit { parked: vec![event], ..now().await }).await;
+        let (step, before) = (Some(desk.step("0", "7", 1).await), now().await);
+        desk.commit(Commit { settled, ..now().await }).await;
+        desk.refused(Commit { step, ..before }, FailureKind::Fenced).await;
+    }
 }
 
 /// What is put aside can be given to the component again, whatever it holds.
@@ -165,7 +247,7 @@ pub async fn parking_and_settling_are_undone_with_their_commit<S: StoreUnderTest
     desk.commit(Commit { parked: vec![first.clone()], ..desk.nothing().await }).await;
     let step = Some(Step { from_generation: 77, ..desk.step("0", "x", 1).await });
     let parked = vec![parked_event(parked_id("1", ReadFrom::First), 1)];
-    let commit = Commit { step, parked, settled: vec![id], ..desk.nothing().await };
+    let commit = Commit { step, parked, settled: vec![Settled { id, key: None }], ..desk.nothing().await };
     desk.refused(commit, FailureKind::Fenced).await;
     assert_eq!(subject.parked(&totals()).await, [first]);
 }

@@ -3,9 +3,10 @@
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tidemill_pipeline::{
-    BatchBounds, Claim, Commit, Durability, Exit, FeedName, FetchSettings, Fetcher, Lane, Monitor, NewPartition, Order,
-    PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom, RejectPolicy, RetryPolicy, Seen, StateGuard,
-    StateSpace, Status, Step, Store, Value, Worker, WorkerSettings, WriteBounds,
+    BatchBounds, Claim, Commit, Durability, Exit, Failure, FeedName, FetchSettings, Fetcher, KeyOrder, Lane, Monitor,
+    NewPartition, Order, ParkedEvent, Parking, PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom,
+    RejectPolicy, Retried, RetryPolicy, Seen, StateGuard, StateSpace, Status, Step, Store, Value, Worker,
+    WorkerSettings, WriteBounds, retry_parked,
 };
 use tokio::{
     sync::watch,
@@ -16,6 +17,7 @@ use tokio::{
 use super::{
     Component, Dice, Faulty, FeedLog, Reader, Trouble,
     component::{POISON, fold},
+    feed::key_of,
 };
 
 /// A store that a world can be run on.
@@ -23,8 +25,8 @@ pub trait Backend: Store + fmt::Debug + 'static {
     /// Claims a processor; claims before it end.
     fn claim(&self, processor: &ProcessorId) -> impl Future<Output = Claim> + Send;
 
-    /// How many events are put aside.
-    fn parked(&self, processor: &ProcessorId) -> impl Future<Output = u64> + Send;
+    /// The events that are put aside, in their order.
+    fn parked(&self, processor: &ProcessorId) -> impl Future<Output = Vec<ParkedEvent>> + Send;
 
     /// Closes the store and opens it again, as the next process does.
     fn reopen(&self) -> impl Future<Output = ()> + Send;
@@ -35,8 +37,8 @@ impl Backend for super::Memory {
         Self::claim(self, processor)
     }
 
-    async fn parked(&self, processor: &ProcessorId) -> u64 {
-        Self::parked(self, processor).iter().map(|event| u64::from(event.copies)).sum()
+    async fn parked(&self, processor: &ProcessorId) -> Vec<ParkedEvent> {
+        Self::parked(self, processor)
     }
 
     async fn reopen(&self) {}
@@ -53,6 +55,8 @@ pub struct Outcome {
     pub hosts: usize,
     /// How often the store was closed and opened again.
     pub reopened: usize,
+    /// Events of queues that were retried while there was trouble.
+    pub retried: usize,
 }
 
 /// Everything that is the same for all hosts of a world.
@@ -66,6 +70,8 @@ pub struct World<B> {
     logs: Vec<(PartitionKey, FeedLog)>,
     partitioned: bool,
     on_reject: RejectPolicy,
+    /// How events are put aside. By key, an operator retries them with a repaired component, also while there is trouble.
+    parking: Parking,
 }
 
 /// Runs the world of a seed on a store, and checks it.
@@ -116,13 +122,16 @@ impl<B: Backend> World<B> {
             (key, FeedLog::new((0..=dice.below(60)).map(event).collect()))
         });
         let logs = logs.collect();
+        let on_reject = if dice.percent(50) { RejectPolicy::Park } else { RejectPolicy::Skip };
+        let by_key = poison && on_reject == RejectPolicy::Park && dice.percent(60);
         Self {
             seed,
             store: Faulty { store, dice: dice.clone(), trouble: trouble.clone() },
             processor: ProcessorId { name: ProcessorName::new("witness"), version: 1 },
             logs,
             partitioned: dice.percent(40),
-            on_reject: if dice.percent(50) { RejectPolicy::Park } else { RejectPolicy::Skip },
+            on_reject,
+            parking: if by_key { Parking::Key(KeyOrder::default()) } else { Parking::Event },
             dice,
             trouble,
         }
@@ -146,7 +155,7 @@ impl<B: Backend> World<B> {
         if let Err(failure) = self.store.store.commit(open).await {
             assert!(self.logs.len() < 99, "{failure}");
         }
-        let component = || Component { dice: self.dice.clone(), trouble: self.trouble.clone() };
+        let component = || Component { dice: self.dice.clone(), trouble: self.trouble.clone(), repaired: false };
         let lanes = if self.partitioned {
             let lane = |(key, _): &(PartitionKey, _)| {
                 Lane::new(component(), claim.clone(), StateSpace::Partition(key.clone()))
@@ -182,6 +191,7 @@ impl<B: Backend> World<B> {
             batch_time: Duration::from_millis(u64::try_from(1 + self.dice.below(100)).unwrap()),
             writes: WriteBounds::default(),
             on_reject: self.on_reject,
+            parking: self.parking.clone(),
             durability: Durability::Normal,
             fetch_ahead_bytes: 1 + u32::try_from(self.dice.below(300)).unwrap(),
             retry,
@@ -211,6 +221,10 @@ impl<B: Backend> World<B> {
         let mut hosts = vec![self.start().await];
         for _ in 0..5 + self.dice.below(25) {
             sleep(Duration::from_millis(self.dice.below(60) as u64)).await;
+            if self.by_key() && self.dice.percent(30) {
+                let host = self.dice.below(hosts.len());
+                outcome.retried += self.retry(&hosts[host]).await.unwrap_or(0);
+            }
             match self.dice.below(11) {
                 // A worker is dropped wherever it is, and another one goes on in its lane.
                 0..=5 => {
@@ -247,6 +261,30 @@ impl<B: Backend> World<B> {
         outcome
     }
 
+    fn by_key(&self) -> bool {
+        self.parking != Parking::Event
+    }
+
+    /// An operator retries some of a queue in a lane of a host, with a component that was repaired: says how many events
+    /// were settled.
+    async fn retry(&self, host: &Host) -> Result<usize, Failure> {
+        let parked = self.store.store.parked(&self.processor).await;
+        let Some(first) = (!parked.is_empty()).then(|| &parked[self.dice.below(parked.len())]) else { return Ok(0) };
+        let partition = self.logs.iter().position(|(key, _)| *key == first.id.key).expect("it came from one");
+        let mut seat = host.lanes[partition].enter().await;
+        // Whoever was in the lane before may have settled them: the store finds out.
+        let own = |event: &&ParkedEvent| !self.partitioned || event.id.key == first.id.key;
+        let queue = parked.iter().filter(own).filter(|event| event.key == first.key);
+        let queue: Vec<_> = queue.take(1 + self.dice.below(4)).cloned().collect();
+        let bounds = BatchBounds { events_max: 1 + self.dice.below(3), bytes_max: 100 };
+        seat.processor.repaired = true;
+        let retried = retry_parked(&mut seat, &self.store, &queue, bounds, WriteBounds::default()).await;
+        seat.processor.repaired = false;
+        let Retried { commit, applied, .. } = retried?;
+        seat.commit(&self.store, commit).await?;
+        Ok(applied)
+    }
+
     /// An operator resumes a partition that met the wall clock too often.
     async fn resume(&self, claim: &Claim, key: &PartitionKey) -> Result<(), String> {
         let store = &self.store.store;
@@ -281,6 +319,9 @@ impl<B: Backend> World<B> {
             Ok::<(), String>(())
         };
         timeout(Duration::from_hours(1), end).await.map_err(|_| "the last host never came to an end".to_owned())??;
+        while self.by_key() && !self.store.store.parked(&self.processor).await.is_empty() {
+            self.retry(&host).await.map_err(|failure| format!("a retry without trouble failed: {failure}"))?;
+        }
         host.tell(|order| order.stop = true);
         outcome.events = self.logs.iter().map(|(_, log)| log.events().len()).sum();
         // The claim is checked by what it wrote; hold the host until then.
@@ -293,7 +334,7 @@ impl<B: Backend> World<B> {
         let claim = self.store.store.claim(&self.processor).await;
         let (mut poison, mut sum) = (0, 0);
         for (key, log) in &self.logs {
-            let good = || log.events().iter().filter(|event| !event.contains(POISON));
+            let good = || log.events().iter().filter(|event| self.by_key() || !event.contains(POISON));
             let chain = good().fold(0, |chain, event| fold(chain, event));
             poison += log.events().len() - good().count();
             sum += good().count();
@@ -305,7 +346,16 @@ impl<B: Backend> World<B> {
                 (found == wanted).then_some(()).ok_or_else(|| format!("{key}: `{name}` is {found:?}, not {wanted:?}"))
             };
             expect(format!("count/{}", key.partition), good().count() as u64)?;
-            expect(format!("chain/{}", key.partition), if good().count() > 0 { chain } else { 0 })?;
+            if self.by_key() {
+                for name in ["k0", "k1", "k2"] {
+                    let chain = good()
+                        .filter(|event| key_of(event).as_deref() == Some(name))
+                        .fold(0, |chain, event| fold(chain, event));
+                    expect(format!("key/{}/{name}", key.partition), chain)?;
+                }
+            } else {
+                expect(format!("chain/{}", key.partition), if good().count() > 0 { chain } else { 0 })?;
+            }
             if self.partitioned {
                 expect("sum".into(), good().count() as u64)?;
             }
@@ -328,7 +378,8 @@ impl<B: Backend> World<B> {
             }
         }
         let parked = self.store.store.parked(&self.processor).await;
-        let wanted = if self.on_reject == RejectPolicy::Park { poison as u64 } else { 0 };
+        let parked: usize = parked.iter().map(|event| event.copies as usize).sum();
+        let wanted = if self.on_reject == RejectPolicy::Park { poison } else { 0 };
         if parked != wanted {
             return Err(format!("{parked} events are parked, not {wanted}"));
         }

@@ -1,6 +1,6 @@
 //! A store with trouble: slow, failing, or losing the answer of a commit that it made.
 
-use tidemill_pipeline::{Checkpoint, Claim, Commit, Failure, PartitionKey, Snapshot, Stage, StateSpace, Store};
+use tidemill_pipeline::{Checkpoint, Claim, Commit, Failure, Held, PartitionKey, Snapshot, Stage, StateSpace, Store};
 
 use super::{Dice, Trouble};
 
@@ -27,6 +27,14 @@ impl<T: Store + 'static> Store for Faulty<T> {
             return Err(Failure::unavailable(Stage::Load, "the database is busy"));
         }
         self.store.load(claim, key).await
+    }
+
+    async fn held(&self, claim: &Claim, space: &StateSpace) -> Result<Held, Failure> {
+        self.dice.pause(5).await;
+        if self.trouble.strikes(3) {
+            return Err(Failure::unavailable(Stage::Load, "the database is busy"));
+        }
+        self.store.held(claim, space).await
     }
 
     fn snapshot(&self, claim: &Claim, space: &StateSpace) -> Box<dyn Snapshot> {

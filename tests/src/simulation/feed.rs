@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use bytes::Bytes;
-use tidemill_pipeline::{Ask, Cursor, Event, Failure, PageEnd, ReadFrom, Source, Span, SpanSink, Stage};
+use tidemill_pipeline::{Ask, Cursor, Event, Failure, Metadata, PageEnd, ReadFrom, Source, Span, SpanSink, Stage};
 
 use super::{Dice, Trouble};
 
@@ -43,12 +43,19 @@ impl Reader {
         for event in &self.log.events()[at..at + events] {
             let start = u32::try_from(body.len()).unwrap();
             write!(body, "{event}").unwrap();
-            ranges.push(Event::text(start..u32::try_from(body.len()).unwrap()));
+            let metadata = Metadata { key: key_of(event).map(Into::into), ..Metadata::default() };
+            ranges.push(Event::text(start..u32::try_from(body.len()).unwrap()).with_metadata(metadata));
             body.push('\n');
         }
         let from = if at == 0 { ReadFrom::First } else { ReadFrom::After(cursor(at)) };
         Span::new(from, cursor(at + events), Bytes::from(body), ranges)
     }
+}
+
+/// The key of an event `partition-number-…`: one of three, in every partition the same ones. Others have none.
+pub(super) fn key_of(event: &str) -> Option<String> {
+    let number: usize = event.split('-').nth(1)?.parse().ok()?;
+    Some(format!("k{}", number % 3))
 }
 
 /// The cursor after so many events.

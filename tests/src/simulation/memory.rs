@@ -6,8 +6,8 @@ use std::{
 };
 
 use tidemill_pipeline::{
-    Checkpoint, Claim, Commit, Failure, FailureKind, ParkedEvent, PartitionKey, ProcessorId, ReadFrom, Snapshot, Stage,
-    StateGuard, StateSpace, Status, Store, Value,
+    Checkpoint, Claim, Commit, Failure, FailureKind, Held, ParkedEvent, PartitionId, PartitionKey, ProcessorId,
+    ReadFrom, Settled, Snapshot, Stage, StateGuard, StateSpace, Status, Store, Value,
 };
 
 /// A check that a mutant leaves out.
@@ -33,7 +33,7 @@ struct Disk {
     processors: HashMap<ProcessorId, Row>,
     checkpoints: HashMap<(ProcessorId, PartitionKey), Checkpoint>,
     state: HashMap<(ProcessorId, StateSpace), State>,
-    parked: HashMap<ProcessorId, Vec<ParkedEvent>>,
+    parked: HashMap<ProcessorId, Vec<Put>>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +71,8 @@ impl Memory {
     /// The events that were put aside.
     #[must_use]
     pub fn parked(&self, processor: &ProcessorId) -> Vec<ParkedEvent> {
-        self.disk().parked.get(processor).cloned().unwrap_or_default()
+        let disk = self.disk();
+        disk.parked.get(processor).into_iter().flatten().map(|put| put.event.clone()).collect()
     }
 
     fn checks(&self, check: Mutant) -> bool {
@@ -102,17 +103,54 @@ impl Memory {
                 return Err(fenced("the checkpoint"));
             }
         }
-        if let (StateGuard::Partition(own), None, false) = (&commit.guard, &commit.step, commit.writes.is_empty()) {
+        if let (StateGuard::Partition(own), None, true) = (&commit.guard, &commit.step, alone(commit)) {
             let key = (commit.claim.processor.clone(), own.clone());
             disk.checkpoints.get(&key).ok_or_else(|| fenced("the partition"))?;
         }
-        let none = Vec::new();
-        let parked = disk.parked.get(&commit.claim.processor).unwrap_or(&none);
-        if commit.settled.iter().any(|id| parked.iter().all(|event| event.id != *id)) {
-            return Err(fenced("a parked event"));
-        }
-        Ok(())
+        let mut parked = disk.parked.get(&commit.claim.processor).cloned().unwrap_or_default();
+        settle(&mut parked, commit).ok_or_else(|| fenced("a parked event"))
     }
+}
+
+/// Whether a commit writes, or changes a queue, without a step that says so.
+fn alone(commit: &Commit) -> bool {
+    commit.step.is_none() && !(commit.writes.is_empty() && commit.settled.is_empty())
+}
+
+/// Takes away what a commit settles; none if something of it is not there, or not the first of its key.
+fn settle(parked: &mut Vec<Put>, commit: &Commit) -> Option<()> {
+    let lane = lane(&space(&commit.guard));
+    for Settled { id, key } in &commit.settled {
+        let queue = |put: &Put| put.lane == lane && put.event.id.key.feed == id.key.feed && put.event.key == *key;
+        let place = match key {
+            Some(_) => parked.iter().position(queue).filter(|place| parked[*place].event.id == *id)?,
+            None => parked.iter().position(|put| put.event.id == *id && put.event.key.is_none())?,
+        };
+        parked.remove(place);
+    }
+    Some(())
+}
+
+fn space(guard: &StateGuard) -> StateSpace {
+    match guard {
+        StateGuard::Shared { .. } => StateSpace::Shared,
+        StateGuard::Partition(key) => StateSpace::Partition(key.clone()),
+    }
+}
+
+/// Which state's queues: none for those of the shared one.
+fn lane(space: &StateSpace) -> Option<PartitionId> {
+    match space {
+        StateSpace::Shared => None,
+        StateSpace::Partition(key) => Some(key.partition.clone()),
+    }
+}
+
+/// A parked event, and the lane that parked it.
+#[derive(Clone, Debug)]
+struct Put {
+    lane: Option<PartitionId>,
+    event: ParkedEvent,
 }
 
 impl Store for Memory {
@@ -126,6 +164,23 @@ impl Store for Memory {
         Ok(self.disk().checkpoints.get(&(claim.processor.clone(), key.clone())).cloned())
     }
 
+    async fn held(&self, claim: &Claim, space: &StateSpace) -> Result<Held, Failure> {
+        let (disk, lane) = (self.disk(), lane(space));
+        let feed = match space {
+            StateSpace::Shared => None,
+            StateSpace::Partition(key) => Some(&key.feed),
+        };
+        let mut held = Held::default();
+        for Put { lane: own, event } in disk.parked.get(&claim.processor).into_iter().flatten() {
+            if let (true, Some(key)) =
+                (*own == lane && feed.is_none_or(|feed| *feed == event.id.key.feed), event.key.clone())
+            {
+                held.add(&event.id.key.feed, key);
+            }
+        }
+        Ok(held)
+    }
+
     fn snapshot(&self, claim: &Claim, space: &StateSpace) -> Box<dyn Snapshot> {
         Box::new(View { store: self.clone(), key: (claim.processor.clone(), space.clone()), state: None })
     }
@@ -134,19 +189,15 @@ impl Store for Memory {
         let mut disk = self.disk();
         self.check(&disk, &commit)?;
         let processor = &commit.claim.processor;
-        let space = match &commit.guard {
-            StateGuard::Shared { .. } => StateSpace::Shared,
-            StateGuard::Partition(key) => StateSpace::Partition(key.clone()),
-        };
+        let space = space(&commit.guard);
         if space == StateSpace::Shared {
             disk.processors.get_mut(processor).expect("checked above").state_generation += 1;
         }
-        let alone = commit.step.is_none() && !commit.writes.is_empty();
-        if let (StateSpace::Partition(key), true) = (&space, alone) {
+        if let (StateSpace::Partition(key), true) = (&space, alone(&commit)) {
             // Whoever read the space before these writes must find out.
             disk.checkpoints.get_mut(&(processor.clone(), key.clone())).expect("checked above").generation += 1;
         }
-        if let Some(step) = commit.step {
+        if let Some(step) = commit.step.clone() {
             let checkpoint = disk.checkpoints.get_mut(&(processor.clone(), step.key)).expect("checked above");
             checkpoint.generation += 1;
             checkpoint.position += step.events;
@@ -157,6 +208,7 @@ impl Store for Memory {
                 checkpoint.read_from = ReadFrom::After(to);
             }
         }
+        let lane = lane(&space);
         let state = disk.state.entry((processor.clone(), space)).or_default();
         for (key, value) in commit.writes.iter() {
             match value {
@@ -165,11 +217,12 @@ impl Store for Memory {
             };
         }
         let parked = disk.parked.entry(processor.clone()).or_default();
-        parked.retain(|event| !commit.settled.contains(&event.id));
+        settle(parked, &commit).expect("checked above");
         for event in commit.parked {
-            match parked.iter_mut().find(|known| known.id == event.id) {
-                Some(known) => known.copies += event.copies,
-                None => parked.push(event),
+            let same = |known: &&mut Put| known.event.id == event.id && known.event.key.is_none();
+            match parked.iter_mut().find(same).filter(|_| event.key.is_none()) {
+                Some(known) => known.event.copies += event.copies,
+                None => parked.push(Put { lane: lane.clone(), event }),
             }
         }
         for new in commit.opened {

@@ -10,7 +10,9 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tidemill_pipeline::{Checkpoint, Claim, Commit, Failure, PartitionKey, ProcessorId, Snapshot, StateSpace, Store};
+use tidemill_pipeline::{
+    Checkpoint, Claim, Commit, Failure, Held, ParkedEvent, PartitionKey, ProcessorId, Snapshot, StateSpace, Store,
+};
 use tidemill_store::{Options, Reader, Sqlite};
 use tokio::runtime::Handle;
 
@@ -73,6 +75,10 @@ impl Store for OnDisk {
         self.store().load(claim, key).await
     }
 
+    async fn held(&self, claim: &Claim, space: &StateSpace) -> Result<Held, Failure> {
+        self.store().held(claim, space).await
+    }
+
     fn snapshot(&self, claim: &Claim, space: &StateSpace) -> Box<dyn Snapshot> {
         self.store().snapshot(claim, space)
     }
@@ -88,10 +94,10 @@ impl Backend for OnDisk {
         self.ask(|store| async move { store.claim(&processor, "a world").await }).await.unwrap()
     }
 
-    async fn parked(&self, processor: &ProcessorId) -> u64 {
+    async fn parked(&self, processor: &ProcessorId) -> Vec<ParkedEvent> {
         let reader = Reader::open(self.0.directory.path()).unwrap();
         let parked = reader.parked_list(Some(processor), 0, usize::MAX).unwrap();
-        parked.iter().map(|parked| u64::from(parked.event.copies)).sum()
+        parked.into_iter().map(|parked| parked.event).collect()
     }
 
     async fn reopen(&self) {

@@ -9,6 +9,7 @@ mod interop;
 mod languages;
 mod million;
 mod policy;
+mod queues;
 mod reload;
 mod replay;
 mod requests;

@@ -22,10 +22,14 @@ fn in_every_random_world_the_state_is_the_fold_of_the_events() {
         all.events += outcome.events;
         all.dropped += outcome.dropped;
         all.hosts += outcome.hosts;
+        all.retried += outcome.retried;
     }
     // The worlds are worth something only if they are full of trouble.
     assert!(
-        all.dropped as u64 > 5 * worlds && all.hosts as u64 > 3 * worlds && all.events as u64 > 20 * worlds,
+        all.dropped as u64 > 5 * worlds
+            && all.hosts as u64 > 3 * worlds
+            && all.events as u64 > 20 * worlds
+            && all.retried as u64 > worlds / 20,
         "{all:?}"
     );
 }

@@ -6,7 +6,7 @@ use e2e::simulation::{Dice, FeedLog, Memory, Reader, Trouble};
 use futures_util::FutureExt as _;
 use tidemill_pipeline::{
     BatchBounds, Call, Code, Commit, Committed, Cost, Digest, Durability, Failed, FeedName, FetchSettings, Fetcher,
-    Instances, Lane, Monitor, NewPartition, Observer, Order, PartitionId, PartitionKey, Processed, Processor,
+    Instances, Lane, Monitor, NewPartition, Observer, Order, Parking, PartitionId, PartitionKey, Processed, Processor,
     ProcessorId, ProcessorName, ReadFrom, Refusal, RejectPolicy, RetryPolicy, Seen, StateGuard, StateSpace, Store as _,
     Worker, WorkerSettings, WriteBounds,
 };
@@ -72,6 +72,7 @@ async fn a_component_that_came_before_the_wait_was_in_sight_ends_the_wait() {
         batch_time: Duration::from_millis(100),
         writes: WriteBounds::default(),
         on_reject: RejectPolicy::Halt,
+        parking: Parking::Event,
         durability: Durability::Normal,
         fetch_ahead_bytes: 1_000,
         retry: RetryPolicy::default(),

@@ -30,7 +30,17 @@ pub(crate) fn count(payload: &str) -> String {
     format!("count/{payload}")
 }
 
-/// Appends every event to one value, and counts each payload.
+/// The key of the payloads of one letter in the order in which they were applied.
+pub(crate) fn chain(payload: &str) -> String {
+    format!("chain/{}", letter(payload))
+}
+
+/// The letter of a payload, which is the key of its event.
+pub(crate) fn letter(payload: &str) -> &str {
+    payload.trim_start_matches(char::is_alphabetic)
+}
+
+/// Appends every event to one value and to one of its letter, and counts each payload.
 #[derive(Clone, Debug)]
 pub(crate) struct Component {
     pub(crate) bounds: BatchBounds,
@@ -89,6 +99,8 @@ type RejectionOf = (RejectionCause, Option<usize>);
 fn append(overlay: &mut Overlay, text: &str) {
     let log = read(overlay, LOG);
     overlay.write(LOG.into(), Some(Value::Text(format!("{log}{text} ")))).unwrap();
+    let chained = read(overlay, &chain(text));
+    overlay.write(chain(text), Some(Value::Text(format!("{chained}{text} ")))).unwrap();
     let before: u64 = read(overlay, &count(text)).parse().unwrap_or(0);
     overlay.write(count(text), Some(Value::Text((before + 1).to_string()))).unwrap();
 }

@@ -1,6 +1,6 @@
 //! A feed from a vector: its spans are always cut the same way.
 
-use tidemill_pipeline::{Ask, Cursor, Event, Failure, PageEnd, ReadFrom, Source, Span, SpanSink};
+use tidemill_pipeline::{Ask, Cursor, Event, Failure, Metadata, PageEnd, ReadFrom, Source, Span, SpanSink};
 
 /// What becomes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,10 @@ pub(crate) fn span(number: usize, events: &[Given], repaired: bool) -> Span {
     for event in events {
         let start = u32::try_from(body.len()).unwrap();
         body.push_str(&event.payload());
+        // A letter is a key, but for the first, which is none.
+        let key = (event.letter > 0).then(|| "-".repeat(event.letter).into());
         let range = Event::text(start..u32::try_from(body.len()).unwrap());
+        let range = range.with_metadata(Metadata { key, ..Metadata::default() });
         let faulty = event.kind == Kind::Undeliverable && !repaired;
         ranges.push(if faulty { range.with_fault("it is not JSON") } else { range });
     }

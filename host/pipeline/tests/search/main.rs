@@ -16,11 +16,15 @@ mod shelf;
 mod watching;
 mod world;
 
+use std::collections::BTreeSet;
+
 use proptest::{collection::vec, prelude::*};
-use tidemill_pipeline::{BatchBounds, Checkpoint, ReadFrom, RejectPolicy, Status, Value};
+use tidemill_pipeline::{
+    BEHIND, BatchBounds, Checkpoint, KeyOrder, ParkedEvent, Parking, ReadFrom, RejectPolicy, Status, Value,
+};
 
 use crate::{
-    component::{LOG, Naming},
+    component::{LOG, Naming, letter},
     feed::{Given, Kind},
     world::World,
 };
@@ -52,6 +56,7 @@ fn worlds(poison: u32, policies: &'static [RejectPolicy]) -> impl Strategy<Value
             spans,
             bounds,
             on_reject,
+            parking: Parking::Event,
             naming,
             cost_max,
             stale,
@@ -84,7 +89,8 @@ fn of_five_events_every_subset_is_found_in_every_cut_in_every_batch_and_with_eve
         {
             let bounds = BatchBounds { events_max, bytes_max: 1_000 };
             let (spans, cost_max) = (five(poison, cuts), usize::MAX);
-            let world = World { spans, bounds, on_reject, naming, cost_max, stale: false, repaired: false };
+            let parking = Parking::Event;
+            let world = World { spans, bounds, on_reject, parking, naming, cost_max, stale: false, repaired: false };
             let seen = world.run();
             let stop = world.first_bad().filter(|_| on_reject == RejectPolicy::Halt);
             let spans = stop.map_or(world.spans.len(), |(span, _)| span);
@@ -205,8 +211,7 @@ proptest! {
         // The component that rejected the poison rejects it again, and nothing changes. What could not be delivered
         // is given to it for the first time.
         let poison = parked.iter().filter(|event| event.cause != "undeliverable").cloned().collect::<Vec<_>>();
-        let bounds = BatchBounds { events_max: usize::MAX, bytes_max: usize::MAX };
-        let enough = World { bounds, cost_max: usize::MAX, stale: false, ..world.clone() };
+        let enough = World { cost_max: usize::MAX, stale: false, ..world.clone() };
         prop_assert_eq!(enough.retry(&seen.shelf, &poison), poison.len());
         prop_assert_eq!(seen.shelf.0.lock().unwrap().counts(), seen.counts);
 
@@ -217,6 +222,62 @@ proptest! {
         prop_assert_eq!(kept.counts(), repaired.run().counts);
         prop_assert_eq!(&kept.checkpoint.read_from, &world.place(world.spans.len()));
     }
+
+    #[test]
+    fn with_order_by_key_what_follows_a_parked_event_waits_behind_it_and_nothing_else_does(
+        world in worlds(2, &[RejectPolicy::Park]),
+    ) {
+        let world = World { parking: Parking::Key(KeyOrder::default()), ..world };
+        let seen = world.run();
+        let (applied, parked) = world.by_key();
+        prop_assert_eq!(&seen.state, &applied);
+        let found: Vec<_> = seen.shelf.0.lock().unwrap().parked.iter().flat_map(each_copy).collect();
+        // Those without a key are put together, so only the others have an order.
+        let keyed = |all: Vec<(String, bool)>| all.into_iter().filter(|(payload, _)| !letter(payload).is_empty()).collect::<Vec<_>>();
+        prop_assert_eq!(found.len(), parked.len());
+        prop_assert_eq!(keyed(found), keyed(parked));
+        prop_assert_eq!(seen.checkpoint.position, world.events_before(world.spans.len()));
+        let (rehearsed, rejected, to_the_end) = world.rehearse();
+        prop_assert_eq!((rehearsed, rejected.len() as u64, to_the_end), (applied, seen.parked_events, true));
+    }
+
+    #[test]
+    fn with_order_by_key_queues_that_are_retried_give_each_key_the_state_of_a_clean_run(
+        (world, together) in (worlds(2, &[RejectPolicy::Park]), 1..6_usize),
+    ) {
+        let world = World { parking: Parking::Key(KeyOrder::default()), ..world };
+        let seen = world.run();
+        // The component of before gets as far as its first poison, in each queue.
+        let enough = World { cost_max: usize::MAX, stale: false, ..world };
+        enough.retry_queues(&seen.shelf, together);
+        let repaired = World { repaired: true, ..enough };
+        repaired.retry_queues(&seen.shelf, together);
+        let (kept, clean) = (seen.shelf.0.lock().unwrap(), repaired.run());
+        prop_assert!(kept.parked.is_empty());
+        prop_assert_eq!(kept.chains(), clean.chains);
+        prop_assert_eq!(kept.counts(), clean.counts);
+    }
+
+    #[test]
+    fn with_order_by_key_a_partition_halts_before_more_is_parked_than_may_be(
+        (world, keys_max, events_max) in (worlds(2, &[RejectPolicy::Park]), 0..3_usize, 0..6_u64),
+    ) {
+        let order = KeyOrder { keys_max, events_max, pointer: None };
+        let world = World { parking: Parking::Key(order), ..world };
+        let seen = world.run();
+        let kept = seen.shelf.0.lock().unwrap();
+        let keys: Vec<_> = kept.parked.iter().filter_map(|event| event.key.clone()).collect();
+        let (all, _) = world.by_key().1.into_iter().partition::<Vec<_>, _>(|(payload, _)| !letter(payload).is_empty());
+        let many = all.iter().map(|(payload, _)| letter(payload)).collect::<BTreeSet<_>>().len();
+        prop_assert!(keys.len() as u64 <= events_max && keys.iter().collect::<BTreeSet<_>>().len() <= keys_max);
+        let fits = all.len() as u64 <= events_max && many <= keys_max;
+        prop_assert_eq!(seen.checkpoint.status, if fits { Status::Running } else { Status::Halted });
+    }
+}
+
+fn each_copy(event: &ParkedEvent) -> Vec<(String, bool)> {
+    let payload = String::from_utf8(event.payload.as_ref().as_bytes().to_vec()).unwrap();
+    vec![(payload, event.cause == BEHIND); event.copies as usize]
 }
 
 /// Another order, the same for the same seed.

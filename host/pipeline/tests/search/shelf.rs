@@ -6,8 +6,8 @@ use std::{
 };
 
 use tidemill_pipeline::{
-    Checkpoint, Claim, Commit, Failure, ParkedEvent, PartitionKey, ReadFrom, Snapshot, StateGuard, StateSpace, Status,
-    Store, Value,
+    Checkpoint, Claim, Commit, Failure, Held, ParkedEvent, PartitionKey, ReadFrom, Snapshot, StateGuard, StateSpace,
+    Status, Store, Value,
 };
 
 use crate::component::LOG;
@@ -55,7 +55,12 @@ impl Kept {
 
     /// How often each payload was applied.
     pub(crate) fn counts(&self) -> BTreeMap<String, Value> {
-        self.state.clone().into_iter().filter(|(key, _)| key != LOG).collect()
+        self.state.clone().into_iter().filter(|(key, _)| key.starts_with("count/")).collect()
+    }
+
+    /// What was applied of each key, in its order.
+    pub(crate) fn chains(&self) -> BTreeMap<String, Value> {
+        self.state.clone().into_iter().filter(|(key, _)| key.starts_with("chain/-")).collect()
     }
 }
 
@@ -66,6 +71,14 @@ impl Store for Shelf {
 
     async fn load(&self, _: &Claim, _: &PartitionKey) -> Result<Option<Checkpoint>, Failure> {
         Ok(Some(self.0.lock().unwrap().checkpoint.clone()))
+    }
+
+    async fn held(&self, _: &Claim, _: &StateSpace) -> Result<Held, Failure> {
+        let mut held = Held::default();
+        for event in &self.0.lock().unwrap().parked {
+            event.key.clone().into_iter().for_each(|key| held.add(&event.id.key.feed, key));
+        }
+        Ok(held)
     }
 
     fn snapshot(&self, _: &Claim, _: &StateSpace) -> Box<dyn Snapshot> {
@@ -82,9 +95,11 @@ impl Store for Shelf {
                 None => kept.state.remove(key),
             };
         }
-        for id in &commit.settled {
-            let place = kept.parked.iter().position(|event| event.id == *id).expect("only what is parked is settled");
-            kept.parked.remove(place);
+        for settled in &commit.settled {
+            let same =
+                |event: &ParkedEvent| event.key == settled.key && (event.key.is_some() || event.id == settled.id);
+            let place = kept.parked.iter().position(same).expect("only what is parked is settled");
+            assert_eq!(kept.parked.remove(place).id, settled.id, "only the first of a key is settled");
         }
         kept.parked.extend(commit.parked);
         // A retry moves nothing.

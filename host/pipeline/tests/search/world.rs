@@ -1,12 +1,17 @@
 //! A world: a feed, a component and a policy; what the worker makes of them, and what it must make.
 
-use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use tidemill_pipeline::{
     BatchBounds, Checkpoint, Claim, Digest, Durability, Exit, FailureKind, FeedName, FetchSettings, Fetcher, Lane,
-    Monitor, Order, ParkedEvent, ParkedId, PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom, Rehearsal,
-    RehearsalSettings, RehearsedState, RejectPolicy, RetryPolicy, Seen, StateSpace, Value, Worker, WorkerSettings,
-    WriteBounds, retry_parked,
+    Monitor, Order, ParkedEvent, ParkedId, Parking, PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom,
+    Rehearsal, RehearsalSettings, RehearsedState, RejectPolicy, Retried, RetryPolicy, Seen, Settled, StateSpace, Value,
+    Worker, WorkerSettings, WriteBounds, retry_parked,
 };
 use tokio::{sync::watch, time::timeout};
 
@@ -25,6 +30,7 @@ pub(crate) struct World {
     pub(crate) spans: Vec<Vec<Given>>,
     pub(crate) bounds: BatchBounds,
     pub(crate) on_reject: RejectPolicy,
+    pub(crate) parking: Parking,
     pub(crate) naming: Naming,
     /// The most events that a call's fuel lasts for.
     pub(crate) cost_max: usize,
@@ -49,8 +55,9 @@ pub(crate) struct Outcome {
     pub(crate) watched: Watched,
     /// How many events each call had, and whether it went well.
     pub(crate) calls: Vec<(usize, bool)>,
-    /// How often each payload was applied.
+    /// How often each payload was applied, and what of each key in its order.
     pub(crate) counts: BTreeMap<String, Value>,
+    pub(crate) chains: BTreeMap<String, Value>,
     /// The store as the worker left it.
     pub(crate) shelf: Shelf,
 }
@@ -85,8 +92,12 @@ impl World {
     /// What a rehearsal makes of it: what would be applied, the places of the events that were rejected, from 0 over all,
     /// and whether it went to the end.
     pub(crate) fn rehearse(&self) -> (String, Vec<usize>, bool) {
-        let settings =
-            RehearsalSettings { batch: self.bounds, writes: WriteBounds::default(), on_reject: self.on_reject };
+        let settings = RehearsalSettings {
+            batch: self.bounds,
+            writes: WriteBounds::default(),
+            on_reject: self.on_reject,
+            parking: self.parking.clone(),
+        };
         let mut rehearsal = Rehearsal::new(self.component(), RehearsedState::of(BTreeMap::new()), settings);
         let spans =
             self.spans.iter().enumerate().map(|(number, events)| feed::span(number, events, self.repaired)).collect();
@@ -142,8 +153,43 @@ impl World {
             watched: std::mem::take(&mut watching.0.lock().unwrap()),
             calls: std::mem::take(&mut calls.lock().unwrap()),
             counts: kept.counts(),
+            chains: kept.chains(),
             shelf: shelf.clone(),
         }
+    }
+
+    /// Retries the queues of all keys and what has none, so many events at a time, with the component of this world, until
+    /// each is empty or its first is refused.
+    pub(crate) fn retry_queues(&self, shelf: &Shelf, together: usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let lane = Lane::new(self.component(), claim(), StateSpace::Shared);
+        let queues: Vec<_> = shelf.0.lock().unwrap().parked.iter().map(Settled::from).collect();
+        runtime.block_on(async {
+            for Settled { id, key } in queues {
+                loop {
+                    let parked = shelf.0.lock().unwrap().parked.clone();
+                    let same = |event: &&ParkedEvent| event.key == key && (key.is_some() || event.id == id);
+                    let queue: Vec<_> = parked.iter().filter(same).take(together).cloned().collect();
+                    if queue.is_empty() {
+                        break;
+                    }
+                    let mut seat = lane.enter().await;
+                    match retry_parked(&mut seat, shelf, &queue, self.bounds, WriteBounds::default()).await {
+                        Ok(Retried { commit, applied, refused }) => {
+                            seat.commit(shelf, commit).await.unwrap();
+                            assert_eq!(parked.len() - applied, shelf.0.lock().unwrap().parked.len());
+                            if refused.is_some() {
+                                break;
+                            }
+                        }
+                        Err(failure) => {
+                            assert_eq!(failure.kind, FailureKind::Rejected, "{failure}");
+                            break;
+                        }
+                    }
+                }
+            }
+        });
     }
 
     /// Retries what is parked, each in its turn, with the component of this world; says how many were refused again.
@@ -154,8 +200,9 @@ impl World {
             let mut refused = 0;
             for event in parked {
                 let mut seat = lane.enter().await;
-                match retry_parked(&mut seat, shelf, event, WriteBounds::default()).await {
-                    Ok(commit) => seat.commit(shelf, commit).await.unwrap(),
+                let event = std::slice::from_ref(event);
+                match retry_parked(&mut seat, shelf, event, self.bounds, WriteBounds::default()).await {
+                    Ok(retried) => seat.commit(shelf, retried.commit).await.unwrap(),
                     Err(failure) => {
                         assert_eq!(failure.kind, FailureKind::Rejected, "{failure}");
                         refused += 1;
@@ -182,6 +229,7 @@ impl World {
             batch_time: Duration::from_secs(1),
             writes: WriteBounds::default(),
             on_reject: self.on_reject,
+            parking: self.parking.clone(),
             durability: Durability::Normal,
             fetch_ahead_bytes: 1_000,
             retry,
@@ -236,6 +284,23 @@ impl World {
     pub(crate) fn id(&self, span: usize, event: usize) -> ParkedId {
         let payload = Digest::of(self.spans[span][event].payload().as_bytes());
         ParkedId { key: key(), span_from: self.place(span), payload }
+    }
+
+    /// With order kept by key: the payloads that must have been applied, and those put aside with whether they were behind.
+    pub(crate) fn by_key(&self) -> (String, Vec<(String, bool)>) {
+        let (mut applied, mut parked, mut held) = (String::new(), Vec::new(), BTreeSet::new());
+        for event in self.spans.iter().flatten() {
+            let behind = held.contains(&event.letter);
+            if event.kind == Kind::Fine && !behind {
+                applied.push_str(&format!("{} ", event.payload()));
+                continue;
+            }
+            parked.push((event.payload(), behind));
+            if event.letter > 0 {
+                held.insert(event.letter);
+            }
+        }
+        (applied, parked)
     }
 
     /// What must have been put aside, in order.

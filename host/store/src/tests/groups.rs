@@ -119,7 +119,7 @@ fn what_is_put_aside_survives_a_power_cut() {
     let plain = Commit::of_step(claim, StateGuard::Shared { generation: 0 }, step);
     assert_eq!(crate::sqlite::check(&plain).0, Durability::Normal);
     let parks = Commit { parked: vec![parked("0")], ..plain.clone() };
-    let settles = Commit { settled: vec![parked("0").id], ..plain };
+    let settles = Commit { settled: vec![Settled::from(&parked("0"))], ..plain };
     assert_eq!(crate::sqlite::check(&parks).0, Durability::Full);
     assert_eq!(crate::sqlite::check(&settles).0, Durability::Full);
 }

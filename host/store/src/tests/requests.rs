@@ -171,7 +171,7 @@ async fn a_commit_for_a_request_is_made_once_and_only_while_it_is_wanted() {
     let (id, withdrawn) = (submit(), submit());
     assert!(requests.withdraw(withdrawn).unwrap());
     let outcome = Outcome::Done("1 applied".into());
-    let commit = |nothing| Commit { settled: vec![event.id.clone()], writes: write("k", "1"), ..nothing };
+    let commit = |nothing| Commit { settled: vec![Settled::from(&event)], writes: write("k", "1"), ..nothing };
     let late = commit(fixture.nothing().await);
     let failure = fixture.store.commit_for_request(withdrawn, late, outcome.clone()).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Fenced);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tidemill_pipeline::{BatchBounds, Instances, PartitionKey, RehearsalSettings, RejectPolicy, Span};
+use tidemill_pipeline::{BatchBounds, Instances, Parking, PartitionKey, RehearsalSettings, RejectPolicy, Span};
 use tracing::Level;
 
 use super::events;
@@ -37,6 +37,8 @@ pub struct CaseDefaults {
     pub batch: BatchBounds,
     /// What happens to an event that is rejected.
     pub on_reject: RejectPolicy,
+    /// What happens to the events behind one that was put aside.
+    pub parking: Parking,
     /// How long an instance lives.
     pub instances: Instances,
     /// The least level of log lines that are kept.
@@ -50,6 +52,7 @@ impl Default for CaseDefaults {
             limits: Limits::default(),
             batch: BatchBounds::default(),
             on_reject: RejectPolicy::Halt,
+            parking: Parking::Event,
             instances: Instances::Fresh,
             log_level: Level::INFO,
         }
@@ -60,7 +63,8 @@ impl CaseDefaults {
     /// The part that the rules of batches need.
     #[must_use]
     pub fn rehearsal(&self) -> RehearsalSettings {
-        RehearsalSettings { batch: self.batch, writes: self.limits.writes, on_reject: self.on_reject }
+        let (on_reject, parking) = (self.on_reject, self.parking.clone());
+        RehearsalSettings { batch: self.batch, writes: self.limits.writes, on_reject, parking }
     }
 
     /// All that the configuration says of a processor: for a replay.
@@ -71,6 +75,7 @@ impl CaseDefaults {
             limits: processor.limits,
             batch: processor.batch,
             on_reject: processor.on_reject,
+            parking: processor.parking.clone(),
             instances: processor.instances,
             log_level: processor.log_level,
         }

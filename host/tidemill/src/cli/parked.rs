@@ -13,10 +13,11 @@ pub enum ParkedCommand {
     /// Print one: payload, error, backtrace, and where it came from.
     #[command(after_help = SHOW_EXAMPLES)]
     Show(ParkedOne),
-    /// Give them to the component again; those that it applies are settled.
+    /// Give them to the component again; those that it applies are settled. Where order is kept by key, those that wait behind
+    /// one follow it, until one is refused.
     #[command(after_help = RETRY_EXAMPLES)]
     Retry(ParkedSome),
-    /// Forget them: their events are never applied.
+    /// Forget them: their events are never applied. Where order is kept by key, those that wait behind one stay.
     #[command(after_help = DROP_EXAMPLES)]
     Drop(ParkedSome),
 }
@@ -28,7 +29,8 @@ Examples:
 const RETRY_EXAMPLES: &str = "\
 Examples:
   tidemill parked retry totals 3 4
-  tidemill parked retry totals --all     after the component was repaired";
+  tidemill parked retry totals --all     after the component was repaired
+  tidemill parked retry totals --key ada";
 
 const DROP_EXAMPLES: &str = "\
 Examples:
@@ -74,8 +76,12 @@ pub struct ParkedSome {
     pub processor: ProcessorName,
 
     /// Their numbers, as `tidemill parked list` shows them.
-    #[arg(value_name = "NUMBER", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "NUMBER", required_unless_present_any = ["all", "key"], conflicts_with_all = ["all", "key"])]
     pub numbers: Vec<i64>,
+
+    /// Those with this key, where order is kept by key.
+    #[arg(long, conflicts_with = "all")]
+    pub key: Option<String>,
 
     /// All of the processor's.
     #[arg(long)]

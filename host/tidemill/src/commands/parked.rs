@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::Serialize;
-use tidemill_pipeline::{Metadata, ParkedEvent, ProcessorId, ProcessorName};
+use tidemill_pipeline::{EventKey, Metadata, ParkedEvent, ProcessorId, ProcessorName};
 use tidemill_store::{Parked, RequestKind};
 
 use super::ask::{ask, id, known};
@@ -29,14 +29,18 @@ const ASKED_MAX: usize = 100;
 /// The longest reason in a table, in characters.
 const REASON_CHARS_MAX: usize = 60;
 
+/// The longest key in a table, in characters.
+const KEY_CHARS_MAX: usize = 32;
+
 /// Shows or settles.
 pub(super) async fn execute(command: ParkedCommand, config: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(config)?;
     match command {
         ParkedCommand::List(args) => list(&args, &config.data),
         ParkedCommand::Show(args) => show(&args, &config.data),
-        ParkedCommand::Retry(args) => settle(&args, &config, |parked| RequestKind::RetryParked { parked }).await,
-        ParkedCommand::Drop(args) => settle(&args, &config, |parked| RequestKind::DropParked { parked }).await,
+        // Those that wait follow the first of their key by themselves.
+        ParkedCommand::Retry(args) => settle(&args, &config, true, |parked| RequestKind::RetryParked { parked }).await,
+        ParkedCommand::Drop(args) => settle(&args, &config, false, |parked| RequestKind::DropParked { parked }).await,
     }
 }
 
@@ -51,6 +55,10 @@ struct Summary<'a> {
     span_from: Option<&'a str>,
     digest: String,
     copies: u32,
+    /// Its key, where order is kept by key.
+    key: Option<&'a str>,
+    /// The number of the event that it waits for: the first of its key.
+    waits_for: Option<i64>,
     since: &'a str,
     cause: &'a str,
     reason: &'a str,
@@ -82,7 +90,7 @@ struct About<'a> {
 
 impl<'a> Summary<'a> {
     fn of(parked: &'a Parked) -> Self {
-        let ParkedEvent { id, copies, cause, reason, component, .. } = &parked.event;
+        let ParkedEvent { id, copies, key, cause, reason, component, .. } = &parked.event;
         Self {
             number: parked.number,
             processor: parked.processor.name.as_str(),
@@ -91,6 +99,8 @@ impl<'a> Summary<'a> {
             span_from: id.span_from.cursor().map(tidemill_pipeline::Cursor::as_str),
             digest: id.payload.to_string(),
             copies: *copies,
+            key: key.as_ref().map(tidemill_pipeline::EventKey::as_str),
+            waits_for: parked.waits_for,
             since: &parked.parked_at,
             cause,
             reason,
@@ -169,28 +179,53 @@ fn list(args: &ParkedListArgs, data: &Path) -> anyhow::Result<Exit> {
 }
 
 fn table(reader: &Reader, processor: Option<&ProcessorId>) -> anyhow::Result<(Table, usize, bool)> {
-    let mut table = Table::new(["number", "processor", "feed", "partition", "since", "copies", "cause", "reason"]);
-    let (mut rows, mut more) = (0, false);
+    let (mut rows, mut more, mut keyed) = (Vec::new(), false, false);
     each(reader, processor, |parked| {
-        if rows == ROWS_MAX {
+        if rows.len() == ROWS_MAX {
             more = true;
             return Ok(false);
         }
-        rows += 1;
-        let event = &parked.event;
-        table.row([
-            parked.number.to_string(),
-            parked.processor.name.to_string(),
-            event.id.key.feed.to_string(),
-            event.id.key.partition.to_string(),
-            parked.parked_at.clone(),
-            event.copies.to_string(),
-            event.cause.clone(),
-            shorten(&one_line(tidemill_pipeline::ValueRef::Text(&event.reason)), REASON_CHARS_MAX).into_owned(),
-        ]);
+        keyed |= parked.event.key.is_some();
+        rows.push(row(parked));
         Ok(true)
     })?;
-    Ok((table, rows, more))
+    let count = rows.len();
+    Ok((if keyed { table_with_keys(rows) } else { table_without_keys(rows) }, count, more))
+}
+
+fn table_with_keys(rows: Vec<[String; 10]>) -> Table {
+    let names = ["number", "processor", "feed", "partition", "since", "copies", "cause", "reason", "key", "waits for"];
+    let mut table = Table::new(names);
+    rows.into_iter().for_each(|row| table.row(row));
+    table
+}
+
+/// Where order is not kept by key there is nothing to say about keys.
+fn table_without_keys(rows: Vec<[String; 10]>) -> Table {
+    let mut table = Table::new(["number", "processor", "feed", "partition", "since", "copies", "cause", "reason"]);
+    for [number, processor, feed, partition, since, copies, cause, reason, ..] in rows {
+        table.row([number, processor, feed, partition, since, copies, cause, reason]);
+    }
+    table
+}
+
+/// An event in the table, and at the end what is said of its key.
+fn row(parked: &Parked) -> [String; 10] {
+    let event = &parked.event;
+    let text = |text: &str, chars| shorten(&one_line(tidemill_pipeline::ValueRef::Text(text)), chars).into_owned();
+    let nothing = || "-".to_owned();
+    [
+        parked.number.to_string(),
+        parked.processor.name.to_string(),
+        event.id.key.feed.to_string(),
+        event.id.key.partition.to_string(),
+        parked.parked_at.clone(),
+        event.copies.to_string(),
+        event.cause.clone(),
+        text(&event.reason, REASON_CHARS_MAX),
+        event.key.as_ref().map_or_else(nothing, |key| text(key.as_str(), KEY_CHARS_MAX)),
+        parked.waits_for.map_or_else(nothing, |number| number.to_string()),
+    ]
 }
 
 fn show(args: &ParkedOne, data: &Path) -> anyhow::Result<Exit> {
@@ -223,6 +258,13 @@ fn words(parked: &Parked) -> String {
         event.copies,
         event.id.payload
     );
+    if let Some(key) = &event.key {
+        let waits = parked.waits_for.map_or_else(
+            || "the first of its key: those behind it wait for it".to_owned(),
+            |first| format!("waits for {first}, the first of its key"),
+        );
+        line(&mut text, format_args!("queue      {key}\n           {waits}"));
+    }
     if let Some(component) = event.component {
         line(&mut text, format_args!("component  {component}"));
     }
@@ -254,23 +296,33 @@ fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
     writeln!(text, "{words}").expect("a string can always be written to");
 }
 
-async fn settle(args: &ParkedSome, config: &Config, kind: impl Fn(Vec<i64>) -> RequestKind) -> anyhow::Result<Exit> {
-    let numbers = numbers(args, &config.data)?;
+async fn settle(
+    args: &ParkedSome,
+    config: &Config,
+    firsts: bool,
+    kind: impl Fn(Vec<i64>) -> RequestKind,
+) -> anyhow::Result<Exit> {
+    let numbers = numbers(args, firsts, &config.data)?;
     if numbers.is_empty() {
-        complain(&format!("Processor `{}` has no parked event.", args.processor));
+        let with = args.key.as_ref().map(|key| format!(" with the key `{key}`")).unwrap_or_default();
+        complain(&format!("Processor `{}` has no parked event{with}.", args.processor));
         return Ok(Exit::Done);
     }
     let kinds = numbers.chunks(ASKED_MAX).map(|some| kind(some.to_vec())).collect();
     ask(config, &args.processor, kinds).await
 }
 
-/// The numbers that are meant. Each is there, at this moment.
-fn numbers(args: &ParkedSome, data: &Path) -> anyhow::Result<Vec<i64>> {
+/// The numbers that are meant, of a queue perhaps only the first one. Each is there, at this moment.
+fn numbers(args: &ParkedSome, firsts: bool, data: &Path) -> anyhow::Result<Vec<i64>> {
     let (reader, _) = known(data, &args.processor)?;
-    if args.all {
+    let key = args.key.as_deref().and_then(EventKey::new);
+    if args.all || key.is_some() {
         let mut numbers = Vec::new();
         each(&reader, Some(&id(&args.processor)), |parked| {
-            numbers.push(parked.number);
+            let meant = args.all || parked.event.key == key;
+            if meant && !(firsts && parked.waits_for.is_some()) {
+                numbers.push(parked.number);
+            }
             Ok(true)
         })?;
         return Ok(numbers);
@@ -297,6 +349,7 @@ mod tests {
         let event = ParkedEvent {
             id: ParkedId { key, span_from: ReadFrom::First, payload: Digest::of(b"poison") },
             copies: 1,
+            key: None,
             payload,
             metadata: Some(metadata),
             cause: "trap".to_owned(),
@@ -305,12 +358,24 @@ mod tests {
             component: Some(Digest::of(b"component")),
         };
         let processor = id(&ProcessorName::new("totals"));
-        Parked { number: 7, processor, parked_at: "2026-01-02T12:00:00.000Z".to_owned(), event }
+        Parked { number: 7, processor, parked_at: "2026-01-02T12:00:00.000Z".to_owned(), waits_for: None, event }
     }
 
     #[test]
     fn everything_that_is_known_of_a_parked_event_is_shown() {
         insta::assert_snapshot!(words(&parked(Value::from("{\"user\": 1}"))));
+    }
+
+    #[test]
+    fn of_an_event_with_a_key_it_is_shown_what_it_waits_for() {
+        let mut parked = parked(Value::from("{\"user\": 1}"));
+        parked.event.key = EventKey::new("ada");
+        let first = words(&parked);
+        assert!(first.contains("ada") && first.contains("those behind it wait for it"), "{first}");
+        parked.waits_for = Some(3);
+        assert!(words(&parked).contains("waits for 3, the first of its key"));
+        let json = serde_json::to_value(Summary::of(&parked)).unwrap();
+        assert_eq!((json["key"].as_str(), json["waits-for"].as_i64()), (Some("ada"), Some(3)));
     }
 
     #[test]

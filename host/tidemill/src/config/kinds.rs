@@ -223,6 +223,31 @@ impl Kind for Line {
     }
 }
 
+/// A place in a JSON document, as RFC 6901 writes it.
+pub(super) struct Pointer;
+
+impl Kind for Pointer {
+    type Out = String;
+
+    fn expects(&self) -> String {
+        "a JSON pointer, such as \"/user\" or \"/order/id\"".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "type": "string", "pattern": "^(/([^~/]|~[01])*)+$" })
+    }
+
+    fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<String> {
+        let Some(text) = value.get_ref().as_str() else { return self.mismatch(name, value, reading, None) };
+        let escapes = text.split('~').skip(1).all(|escaped| escaped.starts_with(['0', '1']));
+        if text.starts_with('/') && escapes {
+            return Some(text.to_owned());
+        }
+        let hint = (!text.starts_with('/')).then(|| format!("write `{name} = \"/{text}\"`"));
+        self.mismatch(name, value, reading, hint)
+    }
+}
+
 /// A list of texts, each with its place, so that what is checked later can be shown.
 pub(super) struct Words(pub(super) &'static str);
 

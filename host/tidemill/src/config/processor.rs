@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use tidemill_pipeline::{BatchBounds, Durability, FeedName, Instances, RejectPolicy, WriteBounds};
+use tidemill_pipeline::{BatchBounds, Durability, FeedName, Instances, KeyOrder, Parking, RejectPolicy, WriteBounds};
 use toml::Spanned;
 use tracing::Level;
 
 use super::{
-    kinds::{Choice, Count, File, Line, Paths, Size, Time, Words},
+    kinds::{Choice, Count, File, Line, Paths, Pointer, Size, Time, Words},
     problem::Problems,
     section::{Reading, Section},
     values::ComponentConfig,
@@ -31,6 +31,8 @@ pub struct ProcessorConfig {
     pub start: Start,
     /// What happens to an event that the component cannot apply.
     pub on_reject: RejectPolicy,
+    /// What happens to the events behind one that was put aside.
+    pub parking: Parking,
     /// Whether all partitions share one state.
     pub state: StateLayout,
     /// How long an instance lives.
@@ -119,6 +121,7 @@ impl ProcessorConfig {
             "\"halt\"",
             "What happens to an event that the component cannot apply: stop the partition, put the event aside, or leave it out.",
         );
+        let parking = read_parking(section);
         let state = section.setting(
             "state",
             &Choice(&[("shared", StateLayout::Shared), ("partitioned", StateLayout::Partitioned)]),
@@ -159,6 +162,7 @@ impl ProcessorConfig {
             feeds: Vec::new(),
             start,
             on_reject,
+            parking,
             state,
             instances,
             durability,
@@ -170,6 +174,25 @@ impl ProcessorConfig {
         });
         (read, feeds.unwrap_or_default())
     }
+}
+
+/// Declares and reads how events are put aside.
+fn read_parking(section: &mut Section<'_>) -> Parking {
+    let by_key = section.setting(
+        "park",
+        &Choice(&[("event", false), ("key", true)]),
+        "\"event\"",
+        "What happens to the events behind one that was put aside. `event`: they are applied. `key`: those of the same key wait behind it, in their order, until it is retried or dropped. An event without a key stands for itself.",
+    );
+    let pointer = section.optional("park-key", &Pointer, "With `park = \"key\"`, where in the payload the key stands, as a JSON pointer: text or a number. Without it the key is what the publisher says: CloudEvents `partitionkey`, else `subject`.");
+    if by_key {
+        return Parking::Key(KeyOrder { pointer, ..KeyOrder::default() });
+    }
+    if pointer.is_some() {
+        let hint = "add `park = \"key\"`, or take `park-key` out";
+        section.problem(section.place_of("park-key"), "`park-key` means nothing without `park = \"key\"`", hint);
+    }
+    Parking::Event
 }
 
 impl Limits {

@@ -70,6 +70,7 @@ mod tests {
         let key = PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new("0") };
         ParkedEvent {
             id: ParkedId { key, span_from: ReadFrom::First, payload: Digest::of(payload.as_bytes()) },
+            key: None,
             copies: 1,
             payload: Value::from(payload),
             metadata: None,

@@ -1,7 +1,9 @@
 //! Requests of operators, executed in the processor's lanes, between two batches.
 
-use tidemill_pipeline::{Failure, FailureKind, Stage, failpoint, retry_parked};
-use tidemill_store::{Outcome, Request, RequestKind};
+use std::collections::HashSet;
+
+use tidemill_pipeline::{Failure, FailureKind, Retried, Stage, failpoint, retry_parked};
+use tidemill_store::{Outcome, Parked, Request, RequestKind};
 
 use super::running::Running;
 
@@ -51,46 +53,107 @@ async fn in_lanes(running: &Running, request: &Request) -> Result<Outcome, Failu
     outcome
 }
 
-/// Each parked event is given to the component alone and settled in a commit of its own. After a crash the
-/// request is executed again, and finds those that were settled gone.
+/// Parked events of a queue that are given to the component together.
+const TOGETHER_MAX: usize = 1_000;
+
+/// What came of the parked events of a request.
+#[derive(Debug, Default)]
+struct Tally {
+    applied: HashSet<i64>,
+    gone: Vec<String>,
+    refused: Vec<String>,
+    /// Those that were asked for and stand behind another one of their key.
+    behind: Vec<(i64, i64)>,
+}
+
+/// Each parked event is given to the component again, with those behind it in its queue, and settled in the commit of its
+/// writes. After a crash the request is executed again, and finds those that were settled gone.
 async fn retry(running: &Running, request: &Request, numbers: &[i64]) -> Result<Outcome, Failure> {
     let processor = &running.claim.processor;
-    let (mut applied, mut gone, mut refused) = (0, Vec::new(), Vec::new());
-    for number in numbers {
+    let mut tally = Tally::default();
+    for &number in numbers {
+        // It stood behind one before it.
+        if tally.applied.contains(&number) {
+            continue;
+        }
+        let parked = running.store.parked(number).await?;
+        match parked.filter(|parked| parked.processor == *processor) {
+            None => tally.gone.push(format!("{processor} has no parked event {number}")),
+            Some(Parked { waits_for: Some(first), .. }) => tally.behind.push((number, first)),
+            Some(_) => retry_queue(running, request, number, &mut tally).await?,
+        }
+    }
+    let outcome = tally.outcome();
+    failpoint::reach("before-answer");
+    running.store.answer(request.id, outcome.clone()).await?;
+    Ok(outcome)
+}
+
+/// A parked event and those behind it, until one is refused or none is left.
+async fn retry_queue(running: &Running, request: &Request, first: i64, tally: &mut Tally) -> Result<(), Failure> {
+    let (limits, mut next) = (running.config.limits, Some(first));
+    while let Some(number) = next.take() {
         if !running.store.is_pending(request.id).await? {
-            let cause = format!("the request was taken back after {applied} of {} events", numbers.len());
+            let cause = format!("the request was taken back after {} events", tally.applied.len());
             return Err(Failure::new(FailureKind::Fenced, Stage::Process, cause));
         }
-        let parked = running.store.parked(*number).await?;
-        let Some(parked) = parked.filter(|parked| parked.processor == *processor) else {
-            gone.push(format!("{processor} has no parked event {number}"));
-            continue;
-        };
+        let Some(parked) = running.store.parked(number).await? else { break };
         let lane = running.lane(&parked.event.id.key);
         let mut seat = lane.enter().await;
-        match retry_parked(&mut seat, &running.store, &parked.event, running.config.limits.writes).await {
-            Ok(commit) => {
+        // Read in the lane: nobody puts anything behind it meanwhile.
+        let queue = running.store.parked_queue(number, TOGETHER_MAX, running.config.batch.bytes_max).await?;
+        let events: Vec<_> = queue.iter().map(|parked| parked.event.clone()).collect();
+        let retried = retry_parked(&mut seat, &running.store, &events, running.config.batch, limits.writes).await;
+        let refused = match retried {
+            Ok(Retried { commit, applied, refused }) => {
                 seat.commit(&running.store, commit).await?;
-                applied += 1;
+                tally.applied.extend(queue.iter().take(applied).map(|parked| parked.number));
+                refused.map(|failure| (applied, failure))
             }
             Err(failure) if matches!(failure.kind, FailureKind::Fenced | FailureKind::Superseded) => {
                 return Err(failure);
             }
-            Err(failure) => refused.push(format!("{number} stays parked: {}", failure.cause)),
+            Err(failure) => Some((0, failure)),
+        };
+        if let Some((place, failure)) = refused {
+            let number = queue.get(place).map_or(number, |parked| parked.number);
+            tally.refused.push(format!("{number} stays parked: {}", failure.cause));
+        } else if let Some(key) = &parked.event.key {
+            next = running
+                .store
+                .parked_first(&running.claim.processor, &parked.event.id.key.feed, seat.space(), key)
+                .await?;
         }
     }
-    let said = |more: &[String]| [&[format!("{applied} applied")], more].concat().join("; ");
-    let outcome = if !numbers.is_empty() && gone.len() == numbers.len() {
-        let hint = "look at them with `tidemill parked list`; what was applied is gone from it".to_owned();
-        Outcome::Refused { cause: said(&gone), hint: Some(hint) }
-    } else if refused.is_empty() {
-        Outcome::Done(said(&gone))
-    } else {
-        let hint = "give the processor a component that can apply it, or `tidemill parked drop` it".to_owned();
-        refused.extend(gone);
-        Outcome::Refused { cause: said(&refused), hint: Some(hint) }
-    };
-    failpoint::reach("before-answer");
-    running.store.answer(request.id, outcome.clone()).await?;
-    Ok(outcome)
+    Ok(())
+}
+
+impl Tally {
+    fn outcome(mut self) -> Outcome {
+        let applied = self.applied.len();
+        // What was asked for and was applied on the way, behind another one, is done.
+        self.behind.retain(|(number, _)| !self.applied.contains(number));
+        let behind = match self.behind.as_slice() {
+            [] => None,
+            [(number, first)] => Some(format!("{number} waits for {first}, which has the same key")),
+            [.., (_, first)] => Some(format!("{} wait for others with their keys, such as {first}", self.behind.len())),
+        };
+        let said = |more: &[String]| [&[format!("{applied} applied")], more].concat().join("; ");
+        if applied == 0 && self.refused.is_empty() && behind.is_none() && !self.gone.is_empty() {
+            let hint = "look at them with `tidemill parked list`; what was applied is gone from it".to_owned();
+            return Outcome::Refused { cause: said(&self.gone), hint: Some(hint) };
+        }
+        let only_behind = self.refused.is_empty();
+        self.refused.extend(behind);
+        if self.refused.is_empty() {
+            return Outcome::Done(said(&self.gone));
+        }
+        let hint = if only_behind {
+            "retry the first of a key: those behind it follow"
+        } else {
+            "give the processor a component that can apply it, or `tidemill parked drop` it"
+        };
+        self.refused.extend(self.gone);
+        Outcome::Refused { cause: said(&self.refused), hint: Some(hint.to_owned()) }
+    }
 }

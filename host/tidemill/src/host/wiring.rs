@@ -257,6 +257,7 @@ pub(crate) fn worker_settings(
         batch_time: config.batch_time.min(config.limits.call_time / 2),
         writes: config.limits.writes,
         on_reject: config.on_reject,
+        parking: config.parking.clone(),
         durability: config.durability,
         fetch_ahead_bytes: feed.bounds.fetch_ahead_bytes,
         retry: retry_policy(),

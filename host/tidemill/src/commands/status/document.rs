@@ -41,6 +41,10 @@ pub(super) struct Processor {
     /// Null: too much to count.
     pub(super) state: Option<Size>,
     pub(super) parked: u64,
+    /// How many of them wait for one before them that has the same key.
+    pub(super) waiting: u64,
+    /// How many keys have parked events.
+    pub(super) held_keys: u64,
     pub(super) partitions: Vec<Partition>,
 }
 
@@ -144,6 +148,8 @@ impl From<&ProcessorStatus> for Processor {
             state_generation: status.state_generation,
             state: status.state.map(|StateSize { rows, bytes }| Size { rows, bytes }),
             parked: status.parked,
+            waiting: status.waiting,
+            held_keys: status.held_keys,
             partitions: status.partitions.iter().map(|partition| Partition::new(&status.id.name, partition)).collect(),
         }
     }

@@ -58,7 +58,11 @@ fn processors(document: &Document) -> Table {
             processor.component.as_deref().map_or_else(|| "-".to_owned(), short),
             processor.state.map_or_else(many, |size| size.rows.to_string()),
             processor.state.map_or_else(many, |size| size.bytes.to_string()),
-            processor.parked.to_string(),
+            match processor.held_keys {
+                0 => processor.parked.to_string(),
+                1 => format!("{} (1 key held)", processor.parked),
+                keys => format!("{} ({keys} keys held)", processor.parked),
+            },
         ]);
     }
     table

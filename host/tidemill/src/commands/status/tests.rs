@@ -61,6 +61,8 @@ fn processors() -> Vec<ProcessorStatus> {
             partition("1", halted(), Vec::new()),
         ],
         parked: 2,
+        waiting: 0,
+        held_keys: 0,
         state: Some(StateSize { rows: 4, bytes: 120 }),
     };
     let large = ProcessorStatus {
@@ -68,6 +70,8 @@ fn processors() -> Vec<ProcessorStatus> {
         component: None,
         partitions: Vec::new(),
         parked: 0,
+        waiting: 0,
+        held_keys: 0,
         state: None,
         ..totals.clone()
     };

@@ -3,18 +3,18 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { blankTypes } from "./blank.js";
 
 const SDK = dirname(fileURLToPath(import.meta.url));
-const SDK_IN_COMPONENT = ["package.json", "tidemill.js", "nesting.js", "report.js", "contract.js"];
+const SDK_IN_COMPONENT = ["package.json", "tidemill.js", "delivery.js", "nesting.js", "report.js", "contract.js"];
 const NOT_SOURCES = new Set(["node_modules", "build", "tidemill", "cases", "data"]);
 const STAGE = resolve("build/stage");
 
-const project = createRequire(resolve("package.json"));
+const installed = createRequire(resolve("package.json"));
 /** A tool of the project's own `devDependencies`. */
-const tool = (name) => import(pathToFileURL(project.resolve(name)).href);
+const tool = (name) => import(pathToFileURL(installed.resolve(name)).href);
 
 const [wit, output] = process.argv.slice(2);
 if (output === undefined) fail("the arguments are WIT OUTPUT", "run the project's build.sh");
@@ -93,7 +93,7 @@ async function writeTypes() {
 }
 
 function check() {
-  const tsc = join(dirname(project.resolve("typescript/package.json")), "bin/tsc");
+  const tsc = join(dirname(installed.resolve("typescript/package.json")), "bin/tsc");
   try {
     execFileSync(process.execPath, [tsc, "--noEmit", "--pretty", "false"], { stdio: ["ignore", 2, 2] });
   } catch {
@@ -103,13 +103,16 @@ function check() {
 
 async function componentize() {
   const { componentize: build } = await tool("componentize-qjs");
-  const jsPath = join(STAGE, main);
+  const jsPath = join(STAGE, "node_modules/tidemill/component.js");
+  const project = relative(dirname(jsPath), join(STAGE, main));
+  const jsSource = readFileSync(join(SDK, "component.js"), "utf8").replace("tidemill:project", project);
+  writeFileSync(jsPath, jsSource);
   let component;
   try {
     ({ component } = await build({
       witPath: resolve(wit),
-      world: "processor",
-      jsSource: readFileSync(jsPath, "utf8"),
+      world: "bulk-processor",
+      jsSource,
       jsPath,
       moduleRoot: STAGE,
       sync: true,

@@ -10,7 +10,10 @@ export function run(handler, { events, before = {}, config, logLevel, feed = "ev
   reset({ before: held, config, logLevel });
   let failure;
   try {
-    handler.process({ feed, partition, events: Array.from(events, raw) });
+    const batch = { feed, partition, events: Array.from(events, raw) };
+    const columns = byColumns(batch);
+    if (columns !== undefined && handler.processBulk !== undefined) handler.processBulk(columns);
+    else handler.process(batch);
   } catch (thrown) {
     // What the module throws is the contract's failure; anything else is a bug of the module.
     if (thrown?.tag === undefined) throw thrown;
@@ -26,6 +29,26 @@ function raw(event) {
   const { data, headers = [], ...envelope } = isEnvelope(event) ? event : { data: event };
   const given = typeof data === "string" || data instanceof Uint8Array ? data : JSON.stringify(data);
   return { data: lift(given), headers, ...envelope };
+}
+
+/** The batch as the host gives it where it fits: texts without line feeds, no headers, and what one event has, all have. */
+function byColumns({ feed, partition, events }) {
+  const columns = {};
+  for (const name of ["data", "id", "kind", "key", "occurredAt"]) {
+    const values = events.map((event) => (name === "data" ? event.data.val : event[name]));
+    const missing = values.filter((value) => value == null).length;
+    if (missing > 0 && missing < values.length) return undefined;
+    if (name !== "occurredAt" && values.some((value) => value != null && (typeof value !== "string" || value.includes("\n")))) return undefined;
+    if (missing === 0) columns[name] = name === "occurredAt" ? values : column(values);
+  }
+  const fits = events.length > 0 && events.every(({ headers }) => headers.length === 0);
+  return fits ? { feed, partition, ...columns } : undefined;
+}
+
+function column(texts) {
+  const lines = texts.map((text) => `${text}\n`);
+  let end = 0;
+  return { lines: lines.join(""), ends: lines.map((line) => (end += Buffer.byteLength(line)) - 1) };
 }
 
 const isEnvelope = (event) =>

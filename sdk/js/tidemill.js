@@ -1,5 +1,6 @@
 // The module that processors import: events in, state, configuration and log beside them, failures as exceptions.
 import * as contract from "#contract";
+import { columns, records } from "./delivery.js";
 import { checkNesting } from "./nesting.js";
 import { report, reasonOf } from "./report.js";
 
@@ -41,26 +42,24 @@ export class Halt extends Error {
 
 /** One fact of the feed, and its place in the batch. */
 class Event {
-  #raw;
-  #batch;
+  #delivery;
 
-  constructor(raw, index, batch) {
-    this.#raw = raw;
-    this.#batch = batch;
+  constructor(delivery, index) {
+    this.#delivery = delivery;
     this.index = index;
   }
 
-  get data() { return this.#raw.data.val; }
-  get headers() { return this.#raw.headers; }
-  get id() { return this.#raw.id ?? undefined; }
-  get kind() { return this.#raw.kind ?? undefined; }
-  get key() { return this.#raw.key ?? undefined; }
-  get feed() { return this.#batch.feed; }
-  get partition() { return this.#batch.partition; }
+  get data() { return this.#delivery.data[this.index]; }
+  get headers() { return this.#delivery.known("headers", this.index) ?? []; }
+  get id() { return this.#delivery.known("id", this.index); }
+  get kind() { return this.#delivery.known("kind", this.index); }
+  get key() { return this.#delivery.known("key", this.index); }
+  get feed() { return this.#delivery.feed; }
+  get partition() { return this.#delivery.partition; }
 
   get occurredAt() {
-    const micros = this.#raw.occurredAt;
-    return micros == null ? undefined : BigInt(micros);
+    const micros = this.#delivery.known("occurredAt", this.index);
+    return micros === undefined ? undefined : BigInt(micros);
   }
 
   json(what = "JSON") {
@@ -91,30 +90,34 @@ let last;
 
 /** Calls `apply` once with all events of a batch. Walking them with `for … of` tells which one is being applied. */
 export function batch(apply) {
+  const process = (delivery) => {
+    contract.begin();
+    let current; // the place of the walk, while there is one
+    const { feed, partition, data } = delivery;
+    const events = [];
+    for (let index = 0; index < data.length; index += 1) events.push(new Event(delivery, index));
+    Object.defineProperty(events, Symbol.iterator, {
+      *value() {
+        const before = current; // of a walk within a walk
+        // Not `events`: an array that holds itself waits for the collector, which takes longer than to free it.
+        for (let place = 0; place < this.length; place += 1) {
+          const event = this[place];
+          current = event.index;
+          yield event;
+        }
+        current = before;
+      },
+    });
+    last = events;
+    try {
+      refusePromise(apply(events, { feed, partition }));
+    } catch (error) {
+      throw failure(error, current);
+    }
+  };
   return {
-    process(raw) {
-      contract.begin();
-      let current; // the place of the walk, while there is one
-      const events = raw.events.map((event, index) => new Event(event, index, raw));
-      const walk = events[Symbol.iterator];
-      Object.defineProperty(events, Symbol.iterator, {
-        *value() {
-          const before = current; // of a walk within a walk
-          // Not `events`: an array that holds itself waits for the collector, which takes longer than to free it.
-          for (const event of walk.call(this)) {
-            current = event.index;
-            yield event;
-          }
-          current = before;
-        },
-      });
-      last = events;
-      try {
-        refusePromise(apply(events, { feed: raw.feed, partition: raw.partition }));
-      } catch (error) {
-        throw failure(error, current);
-      }
-    },
+    process: (batch) => process(records(batch)),
+    processBulk: (batch) => process(columns(batch)),
   };
 }
 

@@ -153,3 +153,38 @@ test("JSON that nests without end is rejected, and brackets in texts or side by 
     assert.match(failureOf(handler, [json]).val.reason, /^not JSON: it nests deeper than 1000 levels/);
   }
 });
+
+test("an event is the same whether its batch comes by columns or as records", () => {
+  const shown = batch((events) => {
+    for (const event of events) {
+      const { data, headers, id, kind, key, feed, partition, occurredAt } = event;
+      state.put(String(event.index), `${JSON.stringify({ data, headers, id, kind, key, feed, partition })} ${occurredAt}`);
+    }
+  });
+  // A handler without the second function is given records.
+  const byRecords = { process: shown.process };
+  const known = { id: "ø€", kind: "", key: "k", occurredAt: -5n };
+  for (const events of [
+    ["", "{\"a\": \"ø€😀\"}", "", "\u2028"],
+    [{ data: "1", ...known }, { data: "2", ...known, id: "2", occurredAt: 7n }],
+    [{ data: "1", ...known, key: undefined }],
+    ["a\nb", "c"],
+    [{ data: "1", ...known }, "2"],
+    [{ data: "1", headers: [["a", "b"]] }],
+    [new Uint8Array([1]), "2"],
+  ]) {
+    const { state: columns } = run(shown, { events });
+    assert.equal(Object.keys(columns).length, events.length);
+    assert.deepEqual(columns, run(byRecords, { events }).state);
+  }
+});
+
+test("a batch comes by columns where it fits", () => {
+  const told = { process: () => state.put("by", "records"), processBulk: () => state.put("by", "columns") };
+  const by = (...events) => run(told, { events }).state.by;
+  assert.equal(by("1", "ø"), "columns");
+  assert.equal(by({ data: "1", id: "1" }, { data: "2", id: "2" }), "columns");
+  for (const other of [{ data: "1", id: "1" }, "a\nb", new Uint8Array([1]), { data: "1", headers: [["a", "b"]] }]) {
+    assert.equal(by("1", other), "records");
+  }
+});

@@ -93,7 +93,9 @@ const JS: &[File] = files![
 const JS_MODULE: &[File] = files![
     "sdk/js/blank.js",
     "sdk/js/build.js",
+    "sdk/js/component.js",
     "sdk/js/contract.js",
+    "sdk/js/delivery.js",
     "sdk/js/memory.js",
     "sdk/js/nesting.js",
     "sdk/js/package.json",

@@ -39,7 +39,7 @@ fi
 mkdir -p build
 say "building main.py"
 # Its own frames would bury what Python says.
-RUST_BACKTRACE=0 "$componentize" --quiet --wit-path ../../../wit --world processor componentize \
+RUST_BACKTRACE=0 "$componentize" --quiet --wit-path ../../../wit --world bulk-processor componentize \
     --python-path . --python-path ../../../sdk/python --output "build/$name.wasm.new" main >&2 ||
     fail "$name was not built" "what Python says stands above; main.py needs a function with @processor or @each_event"
 mv "build/$name.wasm.new" "build/$name.wasm"

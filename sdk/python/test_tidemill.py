@@ -9,7 +9,7 @@ from unittest import mock
 
 import tidemill_testing
 from tidemill import Batch, Event, Halt, Reject, Retry, config, each_event, processor, state
-from tidemill_component import Lines, handler
+from tidemill_component import Lines, columns, handlers, records
 from tidemill_testing import Err, run
 
 
@@ -20,15 +20,59 @@ def failure(process: Any, *payloads: str) -> Any:
         for data in payloads
     ]
     try:
-        handler(process)().process(SimpleNamespace(feed="events", partition="0", events=events))
+        handlers(process)[0]().process(SimpleNamespace(feed="events", partition="0", events=events))
     except Err as err:
         return err.value.value
     return None
 
 
+def by_columns(*events: Event) -> Any:
+    """The events as Tidemill gives them in a few large pieces."""
+
+    def column(texts: list[Any]) -> Any:
+        if texts[0] is None:
+            return None
+        lines = [f"{text}\n" for text in texts]
+        ends = [len("".join(lines[: index + 1]).encode()) - 1 for index in range(len(lines))]
+        return SimpleNamespace(lines="".join(lines), ends=ends)
+
+    known = {name: column([getattr(event, name) for event in events]) for name in ("data", "id", "kind", "key")}
+    times = [event.occurred_at for event in events]
+    occurred_at = None if times[0] is None else times
+    return SimpleNamespace(feed="events", partition="0", occurred_at=occurred_at, **known)
+
+
 def read_all(batch: Batch) -> None:
     for event in batch:
         event.json()
+
+
+class Columns(unittest.TestCase):
+    def test_an_event_is_the_same_whether_its_batch_comes_by_columns_or_as_records(self) -> None:
+        for events in [
+            [Event("")],
+            [Event("1"), Event('{"a": "\u00f8\u20ac\U0001f600\u2028"}'), Event("")],
+            [Event("1", id="\u00f8", kind="", key="k", occurred_at=-5), Event("2", id="2", kind="x", key="", occurred_at=7)],
+        ]:
+            lifted = [
+                SimpleNamespace(
+                    data=tidemill_testing._value(e.data),
+                    headers=e.headers, id=e.id, kind=e.kind, key=e.key, occurred_at=e.occurred_at,
+                )
+                for e in events
+            ]
+            self.assertEqual(columns(by_columns(*events)), events)
+            self.assertEqual(records(SimpleNamespace(events=lifted)), events)
+
+    def test_no_event_shares_its_headers_with_another(self) -> None:
+        one, other = columns(by_columns(Event("1"), Event("2")))
+        one.headers.append(("a", "b"))
+        self.assertEqual(other.headers, [])
+
+    def test_what_fails_in_a_batch_by_columns_is_told_as_in_any_other(self) -> None:
+        with self.assertRaises(Err) as raised:
+            handlers(read_all)[1]().process(by_columns(Event("1"), Event("{")))
+        self.assertEqual(raised.exception.value.value.index, 1)
 
 
 class Failures(unittest.TestCase):

@@ -201,9 +201,9 @@ def each_event(apply: Callable[[Event], None]) -> Callable[[Batch], None]:
 
 
 def _export(process: Callable[[Batch], None], module: dict[str, Any]) -> None:
-    from tidemill_component import handler  # which imports this module
+    from tidemill_component import handlers  # which imports this module
 
-    module["Handler"] = handler(process)  # componentize-py looks for this name
+    module["Handler"], module["BulkHandler"] = handlers(process)  # componentize-py looks for these names
 
 
 def _text(text: str) -> str:

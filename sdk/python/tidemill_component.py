@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import tidemill
@@ -35,25 +36,49 @@ LEVELS = {
 }
 
 
-def handler(process: Callable[[Batch], None]) -> type:
-    """The class that componentize-py calls."""
+def handlers(process: Callable[[Batch], None]) -> tuple[type, type]:
+    """The classes that componentize-py calls: with a batch of records, and with one by columns."""
+
+    def call(lifted: Any, events: list[Event]) -> None:
+        kept = (number for number, level in LEVELS.items() if _log.enabled(level))
+        logging.root.setLevel(next(kept, logging.CRITICAL))
+        batch = Batch(lifted.feed, lifted.partition, events)
+        try:
+            process(batch)
+        except MemoryError:
+            raise  # Tidemill finds out which event takes too much
+        except BaseException as error:  # sys.exit() too: it would trap, and nobody would see where
+            raise Err(failure(error, batch)) from error
 
     class Handler:
-        def process(self, lifted: Any) -> None:
-            kept = (number for number, level in LEVELS.items() if _log.enabled(level))
-            logging.root.setLevel(next(kept, logging.CRITICAL))
-            events = [Event(e.data.value, e.headers, e.id, e.kind, e.key, e.occurred_at) for e in lifted.events]
-            batch = Batch(lifted.feed, lifted.partition, events)
-            try:
-                process(batch)
-            except MemoryError:
-                raise  # Tidemill finds out which event takes too much
-            except BaseException as error:  # sys.exit() too: it would trap, and nobody would see where
-                raise Err(failure(error, batch)) from error
+        def process(self, batch: Any) -> None:
+            call(batch, records(batch))
+
+    class BulkHandler:
+        def process(self, batch: Any) -> None:
+            call(batch, columns(batch))
 
     if sys.platform == "wasi":
         freeze()
-    return Handler
+    return Handler, BulkHandler
+
+
+def records(batch: Any) -> list[Event]:
+    """The events of a batch that crossed as a record for each."""
+    return [Event(e.data.value, e.headers, e.id, e.kind, e.key, e.occurred_at) for e in batch.events]
+
+
+def columns(batch: Any) -> list[Event]:
+    """The events of a batch that crossed by columns, of which it has all but the payloads' for all events or for none."""
+    known = (texts(batch.id), texts(batch.kind), texts(batch.key), batch.occurred_at)
+    known = (repeat(None) if column is None else column for column in known)
+    # A list of headers for each, and no Python between one event and the next.
+    return list(map(Event, texts(batch.data), iter(list, None), *known))
+
+
+def texts(column: Any) -> list[str] | None:
+    """The texts of a column. Not by its ends, which count bytes: a place in `str` is another one."""
+    return None if column is None else column.lines.split("\n")[:-1]
 
 
 def failure(error: BaseException, batch: Batch) -> Any:

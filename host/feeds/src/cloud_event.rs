@@ -48,11 +48,15 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// The metadata of an event: from its headers, if there are any that speak of CloudEvents, else from its payload.
+/// The metadata of an event, if there is any: from its headers, if some of them speak of CloudEvents, else from its payload.
 ///
 /// # Errors
 /// When the headers are no object, or not valid text.
-pub(crate) fn metadata(headers: Option<&[u8]>, payload: &[u8]) -> Result<Metadata, &'static str> {
+pub(crate) fn metadata(headers: Option<&[u8]>, payload: &[u8]) -> Result<Option<Metadata>, &'static str> {
+    if headers.is_none() && !may_be_event(payload) {
+        // As most are. To build an empty one and to look at it took an eighth of the time of a line.
+        return Ok(None);
+    }
     let headers = headers.map_or(Ok(Vec::new()), pairs)?;
     let mut attributes = Attributes::default();
     let mut spoken = false;
@@ -62,14 +66,14 @@ pub(crate) fn metadata(headers: Option<&[u8]>, payload: &[u8]) -> Result<Metadat
             attributes.set(name.as_bytes(), Cow::Borrowed(value));
         }
     }
-    if !spoken && payload.first() == Some(&b'{') && SPEC_VERSION.find(payload).is_some() {
+    if !spoken && may_be_event(payload) {
         attributes = of_payload(payload).unwrap_or_default();
     }
     if headers.is_empty() {
-        return Ok(attributes.into_metadata(Vec::new()));
+        return Ok(Some(attributes.into_metadata(Vec::new())));
     }
     let boxed = headers.iter().map(|(name, value)| (Box::from(&**name), Box::from(&**value))).collect();
-    Ok(attributes.into_metadata(boxed))
+    Ok(Some(attributes.into_metadata(boxed)))
 }
 
 /// A header's name and value.
@@ -106,6 +110,11 @@ fn attribute(header: &str) -> Option<&str> {
     ["id", "type", "partitionkey", "subject", "time"].into_iter().find(|known| name.eq_ignore_ascii_case(known))
 }
 
+/// Whether a payload looks like one of the CloudEvents in JSON.
+fn may_be_event(payload: &[u8]) -> bool {
+    payload.first() == Some(&b'{') && SPEC_VERSION.find(payload).is_some()
+}
+
 /// The attributes of a payload that is one of the CloudEvents in JSON; none if it only looks like one.
 fn of_payload(payload: &[u8]) -> Option<Attributes<'_>> {
     let mut attributes = Attributes::default();
@@ -132,13 +141,18 @@ fn microseconds(time: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
+    fn is_empty(metadata: Result<Option<Metadata>, &str>) -> bool {
+        metadata.unwrap().is_none_or(|metadata| metadata.is_empty())
+    }
+
     #[test]
     fn attributes_come_from_headers_with_any_of_the_prefixes() {
         for prefix in ["ce_", "CE-", "cloudEvents:"] {
             let headers = format!(
                 r#"{{"{prefix}id":"7","{prefix}type":"paid","x":1,"{prefix}subject":"ada","{prefix}time":"1970-01-01T00:00:01.5Z"}}"#
             );
-            let metadata = metadata(Some(headers.as_bytes()), br#"{"specversion":"1.0","id":"other"}"#).unwrap();
+            let metadata =
+                metadata(Some(headers.as_bytes()), br#"{"specversion":"1.0","id":"other"}"#).unwrap().unwrap();
             assert_eq!(metadata.headers.len(), 5);
             assert_eq!(metadata.headers[2], ("x".into(), "1".into()));
             assert_eq!(metadata.id.as_deref(), Some("7"));
@@ -151,7 +165,7 @@ mod tests {
     #[test]
     fn attributes_come_from_a_payload_that_is_a_cloud_event() {
         let payload = br#"{"specversion":"1.0","type":"p\u0061id","partitionkey":"k","subject":"s","time":"2026-11-22T01:00:00.123456+01:00","data":{"id":"inner"},"x":NaN}"#;
-        let metadata = metadata(None, payload).unwrap();
+        let metadata = metadata(None, payload).unwrap().unwrap();
         assert_eq!(metadata.id, None);
         assert_eq!(metadata.kind.as_deref(), Some("paid"));
         assert_eq!(metadata.key.as_deref(), Some("k"));
@@ -163,7 +177,7 @@ mod tests {
         for payload in
             [&br#"{"id":"1","text":"\"specversion\"","nested":{"specversion":"1.0"}}"#[..], b"{\"specversion\"", b"[]"]
         {
-            assert!(metadata(None, payload).unwrap().is_empty(), "{payload:?}");
+            assert!(is_empty(metadata(None, payload)), "{payload:?}");
         }
     }
 
@@ -179,6 +193,6 @@ mod tests {
     fn headers_that_are_no_object_are_an_error() {
         assert!(metadata(Some(b"[1]"), b"{}").is_err());
         assert!(metadata(Some(b"{\"a\":\"\xff\"}"), b"{}").is_err());
-        assert!(metadata(Some(b"null"), b"{}").unwrap().is_empty());
+        assert!(is_empty(metadata(Some(b"null"), b"{}")));
     }
 }

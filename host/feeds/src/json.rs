@@ -40,6 +40,8 @@ pub(crate) struct Skipped {
 pub(crate) struct Member {
     /// Between the quotes of its key.
     key: Range<usize>,
+    /// Whether the key has an escape.
+    escaped: bool,
     /// The value without the white space around it.
     pub(crate) value: Range<usize>,
     /// How deeply the value is nested.
@@ -50,7 +52,7 @@ impl Member {
     /// The key. One that is no valid string has no meaning for us and is empty.
     pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let key = bytes.get(self.key.clone()).unwrap_or_default();
-        if memchr::memchr(b'\\', key).is_none() {
+        if !self.escaped {
             return Cow::Borrowed(key);
         }
         let quoted = bytes.get(self.key.start - 1..self.key.end + 1).unwrap_or_default();
@@ -100,14 +102,15 @@ impl<'a> Members<'a> {
         self.state = State::Within;
         self.expect(b'"').ok_or(JsonError::Malformed)?;
         let key = self.at;
-        self.at = string_end(self.bytes, key)?;
-        let key = key..self.at - 1;
+        let (end, escaped) = string_end(self.bytes, key)?;
+        self.at = end;
+        let key = key..end - 1;
         self.at = white(self.bytes, self.at);
         self.expect(b':').ok_or(JsonError::Malformed)?;
         let value = white(self.bytes, self.at);
         let skipped = skip(self.bytes, value)?;
         self.at = skipped.end;
-        Ok(Some(Member { key, value: value..skipped.end, depth: skipped.depth }))
+        Ok(Some(Member { key, escaped, value: value..skipped.end, depth: skipped.depth }))
     }
 
     fn end(&mut self) -> Result<Option<Member>, JsonError> {
@@ -153,7 +156,7 @@ pub(crate) fn text(quoted: &[u8]) -> Option<Cow<'_, str>> {
 /// Passes over the value that begins at a place.
 pub(crate) fn skip(bytes: &[u8], at: usize) -> Result<Skipped, JsonError> {
     match bytes.get(at) {
-        Some(b'"') => Ok(Skipped { end: string_end(bytes, at + 1)?, depth: 0 }),
+        Some(b'"') => Ok(Skipped { end: string_end(bytes, at + 1)?.0, depth: 0 }),
         Some(b'{' | b'[') => nest_end(bytes, at),
         Some(_) => {
             let mut end = at;
@@ -166,8 +169,10 @@ pub(crate) fn skip(bytes: &[u8], at: usize) -> Result<Skipped, JsonError> {
     }
 }
 
-/// The place behind the closing quote of a string whose first byte behind the opening quote is given.
-fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, JsonError> {
+/// The place behind the closing quote of a string whose first byte behind the opening quote is given, and whether
+/// there is an escape before it.
+fn string_end(bytes: &[u8], mut at: usize) -> Result<(usize, bool), JsonError> {
+    let mut escaped = false;
     loop {
         // Eight bytes at a time: most strings are short, and a call for each costs more than it finds. One that is
         // longer is worth it.
@@ -187,8 +192,11 @@ fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, JsonError> {
             at += 8;
         }
         match bytes.get(at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => at += 2,
+            Some(b'"') => return Ok((at + 1, escaped)),
+            Some(b'\\') => {
+                escaped = true;
+                at += 2;
+            }
             Some(_) => at += 1,
             None => return Err(JsonError::OpenString),
         }
@@ -208,7 +216,7 @@ fn nest_end(bytes: &[u8], mut at: usize) -> Result<Skipped, JsonError> {
     let mut deepest = 0;
     loop {
         at = match bytes.get(at) {
-            Some(b'"') => string_end(bytes, at + 1)?,
+            Some(b'"') => string_end(bytes, at + 1)?.0,
             Some(b'{') => {
                 brackets.open(true);
                 deepest = deepest.max(brackets.depth);

@@ -190,7 +190,8 @@ impl Page {
 pub(crate) fn event(place: Range<u32>, depth: u32, headers: Option<&[u8]>, payload: &[u8]) -> Event {
     let event = Event::text(place);
     let event = match cloud_event::metadata(headers, payload) {
-        Ok(metadata) => event.with_metadata(metadata),
+        Ok(None) => event,
+        Ok(Some(metadata)) => event.with_metadata(metadata),
         Err(reason) => event.with_fault(reason),
     };
     if depth > json::DEPTH_MAX {

@@ -265,7 +265,8 @@ impl Parts<'_> {
         let place = place(start..body.len())?;
         let payload = body.get(start..).unwrap_or_default();
         let event = if is_bytes {
-            Event::bytes(place).with_metadata(crate::cloud_event::metadata(self.headers, b"").unwrap_or_default())
+            let metadata = crate::cloud_event::metadata(self.headers, b"").ok().flatten();
+            Event::bytes(place).with_metadata(metadata.unwrap_or_default())
         } else {
             let depth = if self.data.is_some() { self.depth } else { 0 };
             page::event(place, depth, self.headers, payload)

@@ -136,14 +136,20 @@ impl Page {
 
     fn check_bounds(&self) -> Result<(), PageError> {
         let error = |problem| Err(PageError { line: self.line + 1, problem });
-        let line_bytes = self.buffer.len() - self.line_start;
-        // One more for the carriage return that may belong to the line's end.
-        if line_bytes > self.bounds.line_bytes_max.saturating_add(1) {
+        if self.line_bytes(self.line_start..self.buffer.len(), self.line == 0) > self.bounds.line_bytes_max {
             return error(PageProblem::LineTooLong(self.bounds.line_bytes_max));
         }
         let bound = self.bounds.span_bytes_max.min(u32::MAX as usize);
         // A page shorter than its longest line would be a contradiction in the settings.
         if self.buffer.len() > bound { error(PageProblem::SpanTooLong(bound)) } else { Ok(()) }
+    }
+
+    /// How long a line is, or what came of it so far: without its end, and without the mark before the page's first one. It
+    /// must not depend on how the bytes were cut.
+    fn line_bytes(&self, line: Range<usize>, first: bool) -> usize {
+        let text = self.buffer.get(line).unwrap_or_default();
+        let mark = if first && text.starts_with(BOM) { BOM.len() } else { 0 };
+        text.len() - mark - usize::from(text.ends_with(b"\r"))
     }
 
     /// Reads the line up to `end`; the next one begins at `next`.
@@ -153,7 +159,7 @@ impl Page {
         self.line += 1;
         let place = trimmed(&self.buffer, start..end, self.line == 1);
         let error = |problem| PageError { line: self.line, problem };
-        if place.len() > self.bounds.line_bytes_max {
+        if self.line_bytes(start..end, self.line == 1) > self.bounds.line_bytes_max {
             return Err(error(PageProblem::LineTooLong(self.bounds.line_bytes_max)));
         }
         if end > self.bounds.span_bytes_max.min(u32::MAX as usize) {
@@ -317,6 +323,24 @@ Internal server error
             let text = format!("{{\"cursor\":\"a\"}}\n{}{end}", line(21));
             let (found, _, end) = read(page(LineForm::FeedApi, bounds), &[text.as_bytes()]);
             assert_eq!((found, end), (spans(&[("a", &[])]), error.clone()));
+        }
+    }
+
+    #[test]
+    fn whether_a_line_is_too_long_does_not_depend_on_how_it_was_cut() {
+        let bounds = PageBounds { line_bytes_max: 20, ..BOUNDS };
+        for bytes in [19, 20, 21, 22] {
+            let line = format!("{{\"data\":\"{}\"}}", "x".repeat(bytes - 11));
+            for (mark, end) in [("", "\n"), ("", "\r\n"), ("\u{feff}", "\n"), ("\u{feff}", "\r\n"), ("", "  \n")] {
+                let text = format!("{mark}{line}{end}{{\"cursor\":\"a\"}}\n");
+                let whole = read(page(LineForm::FeedApi, bounds), &[text.as_bytes()]);
+                let fits = bytes + end.trim_end_matches(['\r', '\n']).len() <= 20;
+                assert_eq!(whole.2.is_none(), fits, "{text:?}");
+                for cut in 0..text.len() {
+                    let (begin, rest) = text.as_bytes().split_at(cut);
+                    assert_eq!(read(page(LineForm::FeedApi, bounds), &[begin, rest]), whole, "{text:?} cut at {cut}");
+                }
+            }
         }
     }
 

@@ -151,22 +151,19 @@ impl<P: Pages> Readership<P> {
         let Some(end) = end else { return };
         state.recent.tidy();
         let lasts = match tidings {
-            _ if forgotten => {
-                state.hand_over(&at, None);
-                false
-            }
-            Tidings::None => {
-                state.hand_over(&at, None);
-                false
-            }
-            Tidings::Calm { stayed } => {
+            Tidings::Calm { stayed } if !forgotten => {
                 state.hand_over(&at, Some(Instant::now()));
                 stayed
             }
-            Tidings::Trouble { lasts } => {
+            Tidings::Trouble { lasts } if !forgotten => {
                 let news = News { answer, end: end.clone() };
                 state.ring(|rest| *rest.place() == at, Some(&news));
                 lasts
+            }
+            // It says nothing, or nothing that counts any more: somebody else asks.
+            Tidings::None | Tidings::Calm { .. } | Tidings::Trouble { .. } => {
+                state.hand_over(&at, None);
+                false
             }
         };
         if shared && lasts {

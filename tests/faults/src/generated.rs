@@ -82,7 +82,7 @@ impl Kitchen {
             0 => {
                 kitchen.note("cursors in a circle, for ever");
                 for place in ["x", "y", "z"] {
-                    let mut page = kitchen.empty();
+                    let mut page = Self::empty();
                     for _ in 0..=kitchen.dice.usize(..3) {
                         kitchen.event(&mut page);
                     }
@@ -93,7 +93,7 @@ impl Kitchen {
             1 => {
                 kitchen.note("no checkpoint, for ever");
                 for _ in 0..12 {
-                    let mut page = kitchen.empty();
+                    let mut page = Self::empty();
                     kitchen.event(&mut page);
                     pages.push(page);
                 }
@@ -109,19 +109,19 @@ impl Kitchen {
         *self.ingredients.entry(ingredient).or_default() += 1;
     }
 
-    fn empty(&self) -> Page {
+    fn empty() -> Page {
         Page { bytes: Vec::new(), lines: Vec::new(), ending: Ending::Complete }
     }
 
     fn endless(&mut self, ending: Ending, ingredient: &'static str) -> Page {
         self.note(ingredient);
-        let mut page = self.empty();
+        let mut page = Self::empty();
         self.event(&mut page);
         Page { ending, ..page }
     }
 
     fn page(&mut self) -> Page {
-        let mut page = self.empty();
+        let mut page = Self::empty();
         match self.dice.usize(..12) {
             0 => {
                 self.note("a page with nothing");

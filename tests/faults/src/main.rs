@@ -13,6 +13,7 @@ mod database;
 mod fold;
 mod follow;
 mod generated;
+mod harm;
 mod journal;
 mod memory;
 mod page;
@@ -22,6 +23,8 @@ mod replay;
 mod results;
 mod row;
 mod rows;
+mod table;
+mod topology;
 mod trial;
 mod wire;
 

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tidemill_feeds::{Bounds, Feed, Protocol};
-use tidemill_pipeline::Seen;
+use tidemill_pipeline::{Cursor, Seen};
 
 use crate::{
     follow::{Follow, is_stopped, open_feed},
@@ -144,7 +144,7 @@ async fn compare(
 ) -> Result<&'static str> {
     let stands = follow.checkpoint(partition).await?.context("it was opened")?;
     let (applied, aside) = (follow.applied(partition)?, follow.put_aside());
-    let cursor = stands.read_from.cursor().map_or("", |cursor| cursor.as_str()).to_owned();
+    let cursor = stands.read_from.cursor().map_or("", Cursor::as_str).to_owned();
     let error = stands.error.as_ref().map_or("", |error| error.cause.as_str()).to_owned();
     let (log, spans) = (&reference.log, &reference.spans);
     holds!(stands.position == (applied.len() + aside) as u64, "{told}: the position is {}", stands.position);
@@ -153,7 +153,7 @@ async fn compare(
         // It is found some spans after the cursor came back, at a span's end.
         let here = (applied.len(), aside, cursor.clone());
         let first = reference.may_circle_from;
-        let from = first.map(|first| first.saturating_sub(1)).unwrap_or(usize::MAX);
+        let from = first.map_or(usize::MAX, |first| first.saturating_sub(1));
         holds!(spans.iter().skip(from).any(|span| *span == here), "{told}: it stopped at {here:?}: {error}");
         holds!(log.starts_with(&applied), "{told}: these are not the events before the circle");
         return Ok("stopped: a circle");

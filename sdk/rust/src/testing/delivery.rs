@@ -11,23 +11,27 @@ pub(super) enum Delivery {
     Columns(BulkBatch),
 }
 
+/// The batch has something for which there is no column.
+struct Unfit;
+
 impl Delivery {
     pub(super) fn of(batch: Batch) -> Self {
         match columns(&batch) {
-            Some(columns) => Self::Columns(columns),
-            None => Self::Records(batch),
+            Ok(columns) => Self::Columns(columns),
+            Err(Unfit) => Self::Records(batch),
         }
     }
 }
 
-fn columns(batch: &Batch) -> Option<BulkBatch> {
+fn columns(batch: &Batch) -> Result<BulkBatch, Unfit> {
     let events = batch.events.as_slice();
-    let fits = !events.is_empty() && events.iter().all(|event| event.headers.is_empty());
-    fits.then_some(())?;
-    Some(BulkBatch {
+    if events.iter().any(|event| !event.headers.is_empty()) {
+        return Err(Unfit);
+    }
+    Ok(BulkBatch {
         feed: batch.feed.clone(),
         partition: batch.partition.clone(),
-        data: column(events, text)??,
+        data: column(events, text)?.ok_or(Unfit)?,
         id: column(events, |event| event.id.as_deref())?,
         kind: column(events, |event| event.kind.as_deref())?,
         key: column(events, |event| event.key.as_deref())?,
@@ -42,23 +46,25 @@ fn text(event: &Event) -> Option<&str> {
     }
 }
 
-/// The column of what all events have, or of what none has.
-fn column(events: &[Event], text: impl Fn(&Event) -> Option<&str>) -> Option<Option<Column>> {
-    let Some(texts) = all_or_none(events.iter().map(text).collect())? else { return Some(None) };
+/// The column of what all events have, or none of what none has.
+fn column(events: &[Event], text: impl Fn(&Event) -> Option<&str>) -> Result<Option<Column>, Unfit> {
+    let Some(texts) = all_or_none(events.iter().map(text).collect())? else { return Ok(None) };
     let mut column = Column { lines: String::new(), ends: Vec::new() };
     for text in texts {
         if text.contains('\n') {
-            return None;
+            return Err(Unfit);
         }
         column.lines.push_str(text);
-        column.ends.push(u32::try_from(column.lines.len()).ok()?);
+        column.ends.push(u32::try_from(column.lines.len()).map_err(|_| Unfit)?);
         column.lines.push('\n');
     }
-    Some(Some(column))
+    Ok(Some(column))
 }
 
-/// What all events have, if all or none have it.
-fn all_or_none<T>(each: Vec<Option<T>>) -> Option<Option<Vec<T>>> {
-    let (all, none) = (each.iter().all(Option::is_some), each.iter().all(Option::is_none));
-    (all || none).then(|| each.into_iter().collect())
+/// What the events have, if all of them or none have it. Of no events, none.
+fn all_or_none<T>(each: Vec<Option<T>>) -> Result<Option<Vec<T>>, Unfit> {
+    if each.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    each.into_iter().map(|one| one.ok_or(Unfit)).collect::<Result<_, _>>().map(Some)
 }

@@ -281,5 +281,5 @@ async fn replaced<P: Processor>(lane: &Lane<P>, asked: Option<Digest>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -25,7 +25,7 @@ pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<()> {
         (Some(step), _) => move_checkpoint(connection, &claim.processor, step)?,
         // Writes without a step, such as those of a retry: whoever read the space or its queues before them must find out.
         (None, StateGuard::Partition(key)) if !writes.is_empty() || !settled.is_empty() => {
-            raise_generation(connection, claim, key)?
+            raise_generation(connection, claim, key)?;
         }
         (None, _) => {}
     }

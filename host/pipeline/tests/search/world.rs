@@ -292,7 +292,8 @@ impl World {
         for event in self.spans.iter().flatten() {
             let behind = held.contains(&event.letter);
             if event.kind == Kind::Fine && !behind {
-                applied.push_str(&format!("{} ", event.payload()));
+                applied.push_str(&event.payload());
+                applied.push(' ');
                 continue;
             }
             parked.push((event.payload(), behind));

@@ -74,10 +74,13 @@ trait World {
 struct Kind {
     name: &'static str,
     points: &'static [(&'static str, u64)],
-    begin: fn(u64, Option<&str>) -> Result<Box<dyn World>>,
+    begin: fn(u64, Option<&str>) -> Begun,
 }
 
-fn boxed<W: World + 'static>(seed: u64, broken: Option<&str>) -> Result<Box<dyn World>> {
+/// A world that has begun.
+type Begun = Result<Box<dyn World>>;
+
+fn boxed<W: World + 'static>(seed: u64, broken: Option<&str>) -> Begun {
     Ok(Box::new(W::begin(seed, broken)?))
 }
 
@@ -121,14 +124,14 @@ fn run(trial: &Trial) -> Result<Tally> {
     };
     let done: Vec<Result<()>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| panicked(&*panic))).collect()
     });
     done.into_iter().collect::<Result<()>>()?;
     Ok(tally.into_inner().unwrap())
 }
 
 /// What the tests' tools complain of by a panic.
-fn panicked(panic: Box<dyn std::any::Any + Send>) -> Result<()> {
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Result<()> {
     let words = panic.downcast_ref::<String>().cloned();
     let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
     Err(anyhow!("{}", words.unwrap_or_else(|| "a panic without words".to_owned())))

@@ -116,15 +116,16 @@ impl Load {
                 "bad and then good, before anybody may have looked"
             }
             3 => {
-                self.refuse(|load| load.put(&good[..8 + dice.usize(..good.len() / 2)]))?;
+                let whole = 8 + dice.usize(..good.len() / 2);
+                self.refuse_file(&good[..whole])?;
                 return Ok("truncated");
             }
             4 => {
-                self.refuse(|load| load.put(&dice.u64(..).to_le_bytes()))?;
+                self.refuse_file(&dice.u64(..).to_le_bytes())?;
                 return Ok("no component");
             }
             5 => {
-                self.refuse(|load| load.put(b"\0asm\x0d\0\x01\0"))?;
+                self.refuse_file(b"\0asm\x0d\0\x01\0")?;
                 return Ok("another contract");
             }
             6 => {
@@ -145,9 +146,12 @@ impl Load {
         Ok(what)
     }
 
-    fn put(&self, bytes: &[u8]) -> Result<()> {
-        self.project.put("ledger.wasm", bytes);
-        Ok(())
+    /// Puts a file there which must be refused.
+    fn refuse_file(&mut self, bytes: &[u8]) -> Result<()> {
+        self.refuse(|load| {
+            load.project.put("ledger.wasm", bytes);
+            Ok(())
+        })
     }
 
     /// Does something bad to the file, which must be refused while the component that runs goes on.
@@ -205,7 +209,7 @@ impl Load {
         self.host.terminate();
         let status = self.host.wait();
         ensure!(status.success(), "the host ended with {status}\n{}", self.host.complaints());
-        self.put(&self.good[self.runs])?;
+        self.project.put("ledger.wasm", &self.good[self.runs]);
         self.project.run_until_idle();
         fold::check_all(&self.database, "ledger", "witness", &self.publisher)?;
         journal::check(&self.database, "ledger")?;

@@ -74,7 +74,9 @@ impl World for Finish {
             }
             partitions.extend(new.iter().map(|child| (*child, Partition::after(parent))));
         });
-        new.iter().for_each(|child| self.append(*child, 15));
+        for child in &new {
+            self.append(*child, 15);
+        }
         self.closed.insert(parent);
         self.leaf = new[self.events % new.len()];
         self.partitions.extend(new);

@@ -28,7 +28,7 @@ pub(super) struct Poison {
     project: Project,
     publisher: Publisher,
     /// The payloads that must be parked.
-    poison: Vec<(String, String)>,
+    parked: Vec<(String, String)>,
     number: u64,
 }
 
@@ -45,7 +45,7 @@ impl Poison {
             for _ in 0..POISON {
                 self.number += 1;
                 let poison = format!("{{\"do\":\"trap-if\",\"key\":\"{lock}\",\"number\":{}}}", self.number);
-                self.poison.push((partition.to_string(), poison.clone()));
+                self.parked.push((partition.to_string(), poison.clone()));
                 events.extend([format!("{{\"number\":{}}}", self.number), poison]);
             }
             events.push(format!("{{\"do\":\"delete\",\"key\":\"{lock}\"}}"));
@@ -68,7 +68,7 @@ impl Poison {
         let copies: u64 = parked.iter().map(|(_, _, _, copies)| *copies).sum();
         holds!(copies == parked.len() as u64, "{copies} events are parked in {} rows", parked.len());
         let mut found: Vec<_> = parked.drain(..).map(|(_, partition, payload, _)| (partition, payload)).collect();
-        let mut wanted = self.poison.clone();
+        let mut wanted = self.parked.clone();
         found.sort();
         wanted.sort();
         holds!(found == wanted, "{} events are parked, not these {}", found.len(), wanted.len());
@@ -102,7 +102,7 @@ impl World for Poison {
         project.put("fickle.wasm", &example("rust", "fickle"));
         project.run_until_idle();
         project.set_environment("TIDEMILL_BREAK", broken);
-        let world = Self { project, publisher, poison: Vec::new(), number: 0 };
+        let world = Self { project, publisher, parked: Vec::new(), number: 0 };
         journal::begin(&world.database()?)?;
         Ok(world)
     }
@@ -128,14 +128,14 @@ impl World for Poison {
 /// The world in which parked events are retried: there is no lock any more.
 pub(super) struct Retry {
     poison: Poison,
-    retry: Vec<i64>,
+    numbers: Vec<i64>,
     request: Option<RequestId>,
     retried: i64,
 }
 
 impl World for Retry {
     fn begin(seed: u64, broken: Option<&str>) -> Result<Self> {
-        Ok(Self { poison: Poison::begin(seed, broken)?, retry: Vec::new(), request: None, retried: 0 })
+        Ok(Self { poison: Poison::begin(seed, broken)?, numbers: Vec::new(), request: None, retried: 0 })
     }
 
     fn project(&mut self) -> &mut Project {
@@ -146,14 +146,14 @@ impl World for Retry {
         self.poison.append();
         self.poison.run_until_idle()?;
         self.poison.check()?;
-        self.retry = self.poison.database()?.parked("fickle")?.into_iter().map(|(number, ..)| number).collect();
+        self.numbers = self.poison.database()?.parked("fickle")?.into_iter().map(|(number, ..)| number).collect();
         Ok(())
     }
 
     fn provoke(&mut self, host: &mut Host) -> Result<()> {
         let began = wait_for(host, "the start", |host| Ok(host.logged("the processor starts") > 0))?;
         ensure!(began, "the host ended before it was asked for anything\n{}", host.complaints());
-        let parked = self.retry.clone();
+        let parked = self.numbers.clone();
         self.request = Some(ask(&self.poison.project, "fickle", &RequestKind::RetryParked { parked })?);
         Ok(())
     }
@@ -162,8 +162,8 @@ impl World for Retry {
         if let Some(request) = self.request.take() {
             run_until(&self.poison.project, request, || Ok(true))?;
         }
-        self.retried += i64::try_from(self.retry.len())?;
-        self.poison.poison.clear();
+        self.retried += i64::try_from(self.numbers.len())?;
+        self.poison.parked.clear();
         self.poison.check()?;
         // Each retried event is a change of the shared state that moves no checkpoint.
         let beside = journal::beside_steps(&self.poison.database()?, "fickle")?;

@@ -41,7 +41,7 @@ pub const POINTS: [(&str, &str); 32] = [
 ];
 
 /// The rules that a test build can be told to break, each of which the fault matrix must find broken.
-pub const RULES: [&str; 12] = [
+pub const RULES: [&str; 15] = [
     // A commit is a compare-and-set: broken, whatever the epoch and the generations are now is taken for those that were
     // seen. All three at once, for each of them would still fence off what the others let pass.
     "compare-and-set",
@@ -55,6 +55,12 @@ pub const RULES: [&str; 12] = [
     "old-component-goes-on",
     // A backup is one moment: broken, its checkpoints are those of a moment later.
     "backup-of-one-moment",
+    // After a failed fsync nobody knows what the disk has: broken, the store goes on, and the next fsync is a retry.
+    "failed-sync-stops",
+    // Names lead to the files that are open: broken, a host writes on into files that were removed.
+    "files-still-there",
+    // A commit with durability `full` is on the disk before it is said to be done: broken, nothing waits for the disk.
+    "full-synchronous",
     // A span ends with a checkpoint: broken, events behind the last checkpoint of a broken page are applied, too.
     "whole-spans",
     // A line belongs to the partition that was asked for: broken, those of others are applied, too.

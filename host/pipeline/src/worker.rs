@@ -218,8 +218,13 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
             Err(failure) if failure.kind == FailureKind::Unavailable || failure.kind == FailureKind::Fenced => {
                 self.wait(failure).await;
             }
-            Err(failure) => {
-                self.monitor.send_modify(|seen| seen.trouble = Some(failure));
+            Err(unkept) => {
+                // Nobody will find it in the store: whoever reads the log must.
+                tracing::error!(
+                    stage = failure.stage.as_str(), %status, cause = %failure.cause, hint = failure.hint.as_deref(),
+                    unkept = %unkept.cause, "the partition stopped, and the store cannot keep that"
+                );
+                self.monitor.send_modify(|seen| seen.trouble = Some(unkept));
                 self.ordered().await;
             }
             // The world moved on between the failure and its record: it may not fail any more.
@@ -239,7 +244,10 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
     /// came before the reason was in sight, nobody knew that there was somebody to tell.
     async fn wait(&mut self, failure: Failure) {
         let wait = self.backoff.next(failure.retry_after);
-        tracing::warn!(stage = failure.stage.as_str(), cause = %failure.cause, ?wait, "waiting before starting over");
+        tracing::warn!(
+            stage = failure.stage.as_str(), cause = %failure.cause, hint = failure.hint.as_deref(), ?wait,
+            "waiting before starting over"
+        );
         let asked = self.known.component.filter(|_| failure.stage == Stage::Process);
         self.monitor.send_modify(|seen| seen.trouble = Some(failure));
         let lane = Arc::clone(&self.lane);

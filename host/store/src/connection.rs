@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::error::{Result, StoreError};
 
@@ -60,11 +60,18 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// From now on the end of this connection leaves the log as it is. As a rule the last one writes it into the database, syncs both, and removes it.
+pub(crate) fn leave_log(connection: &Connection) -> Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
+}
+
 /// A connection of the host that reads.
 pub(crate) fn open_host_reader(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_WAIT)?;
     connection.pragma_update(None, "query_only", true)?;
+    leave_log(&connection)?;
     connection.pragma_update(None, "cache_size", -8 * 1024)?;
     Ok(connection)
 }

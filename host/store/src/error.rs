@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
-use tidemill_pipeline::{Failure, FailureKind, ProcessorId, Stage};
+use tidemill_pipeline::{Failure, FailureKind, ProcessorId, Stage, failpoint};
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,8 @@ pub(crate) enum StoreError {
     ReadersBusy(usize, u64),
     #[error("`{0}` is not a database of Tidemill")]
     Foreign(PathBuf),
+    #[error("`{0}` was removed or replaced while the host had it open, and the store has stopped")]
+    Taken(PathBuf),
     #[error("there is no database in `{0}`")]
     Missing(PathBuf),
     #[error("the database has schema {found}, and this program knows only up to {known}")]
@@ -44,6 +46,8 @@ pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
 const BACKUP_HINT: &str = "stop the host, look at the disk, and put a backup back with `tidemill restore FILE`";
 
+const TAKEN_HINT: &str = "leave the files of the data directory alone while a host runs; start again, or put a backup back with `tidemill restore FILE`";
+
 impl StoreError {
     /// A failure of a file operation.
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
@@ -54,9 +58,10 @@ impl StoreError {
     /// Whether the file can no longer be trusted: after a failed fsync nobody knows what the disk has.
     pub(crate) fn stops_the_store(&self) -> bool {
         match self.code() {
+            Some(ErrorCode::SystemIoFailure) if failpoint::breaks("failed-sync-stops") => false,
             Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,
             Some(_) => false,
-            None => matches!(self, Self::Damaged(_)),
+            None => matches!(self, Self::Damaged(_) | Self::Taken(_)),
         }
     }
 
@@ -68,7 +73,8 @@ impl StoreError {
         if let Self::Sqlite(error) = self {
             return Some(classify_sqlite(error, stage));
         }
-        Some(Failure::broken(stage, self.to_string()).hint(BACKUP_HINT))
+        let hint = if matches!(self, Self::Taken(_)) { TAKEN_HINT } else { BACKUP_HINT };
+        Some(Failure::broken(stage, self.to_string()).hint(hint))
     }
 
     fn code(&self) -> Option<ErrorCode> {
@@ -79,6 +85,7 @@ impl StoreError {
             | Self::Unreadable(_)
             | Self::ReadersBusy(..)
             | Self::Foreign(_)
+            | Self::Taken(_)
             | Self::Missing(_)
             | Self::SchemaNewer { .. }
             | Self::SchemaOlder { .. }
@@ -103,6 +110,7 @@ impl StoreError {
                 .hint("let one host run it: stop the other one, or take the processor out of this configuration"),
             Self::ReadersBusy(..) => unavailable(cause),
             Self::Unreadable(_) | Self::Damaged(_) => broken(cause).hint(BACKUP_HINT),
+            Self::Taken(_) => broken(cause).hint(TAKEN_HINT),
             Self::Foreign(_) => broken(cause).hint("give another directory as `data` in the configuration"),
             Self::Missing(_) => broken(cause).hint("`tidemill run` makes it; check `data` in the configuration"),
             Self::SchemaNewer { .. } => broken(cause).hint("a newer Tidemill wrote it: use that one"),
@@ -188,6 +196,7 @@ mod tests {
             (StoreError::Superseded { processor, owner: "pid 1".into() }, Superseded, false, true),
             (StoreError::Unreadable("an empty cursor".into()), Broken, false, true),
             (StoreError::Damaged("a page".into()), Broken, true, true),
+            (StoreError::Taken("tidemill.db".into()), Broken, true, true),
             (StoreError::ReadersBusy(4, 30), Unavailable, false, false),
             (StoreError::Missing("data".into()), Broken, false, true),
             (StoreError::SchemaNewer { found: 9, known: 1 }, Broken, false, true),

@@ -41,7 +41,13 @@ pub(crate) fn begin(connection: &mut Connection, path: &Path, boot: &str, check_
     let check = if cut_off || suspect.exists() {
         tracing::info!("the host before did not end well: checking the database");
         let until = Instant::now() + check_time;
-        quick_check(connection, move || Instant::now() >= until)?
+        let check = quick_check(connection, move || Instant::now() >= until)?;
+        if suspect.exists() {
+            // After a failed sync the kernel may show a log that the disk does not have. What follows in that log would be
+            // lost with it: so it is written into the database, and begun anew.
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        check
     } else {
         Check::NotNeeded
     };

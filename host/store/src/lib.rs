@@ -16,6 +16,7 @@ mod effects;
 mod entries;
 mod error;
 mod gate;
+mod identity;
 mod integrity;
 mod job;
 mod lock;

@@ -9,11 +9,13 @@ use crate::{
     entries,
     error::{Result, StoreError},
     pool::{Lease, Pool},
+    writer::Stopped,
 };
 
 /// One processor's state at one moment.
 pub(crate) struct SqliteSnapshot {
     pool: Arc<Pool>,
+    stopped: Arc<Stopped>,
     processor: ProcessorId,
     space: StateSpace,
     open: Option<Open>,
@@ -25,8 +27,8 @@ struct Open {
 }
 
 impl SqliteSnapshot {
-    pub(crate) fn new(pool: Arc<Pool>, processor: ProcessorId, space: StateSpace) -> Self {
-        Self { pool, processor, space, open: None }
+    pub(crate) fn new(pool: Arc<Pool>, stopped: Arc<Stopped>, processor: ProcessorId, space: StateSpace) -> Self {
+        Self { pool, stopped, processor, space, open: None }
     }
 
     fn read<T: Default>(&mut self, read: impl FnOnce(&Lease, i64) -> Result<T>) -> std::result::Result<T, Failure> {
@@ -34,7 +36,8 @@ impl SqliteSnapshot {
             Some(space) => read(&open.lease, space),
             None => Ok(T::default()),
         });
-        result.map_err(|error: StoreError| error.classify(Stage::Load))
+        let result = result.inspect_err(|error: &StoreError| self.stopped.stop_over(error));
+        result.map_err(|error| error.classify(Stage::Load))
     }
 
     fn open(&mut self) -> Result<&Open> {

@@ -13,6 +13,7 @@ use crate::{
     connection::{create_file, database_path, open_writer},
     error::{Result, StoreError},
     gate::Gate,
+    identity::{self, Identity},
     integrity::{self, Check, Checker},
     parked,
     pool::{Lease, Pool},
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) writer: Writer,
     pub(crate) pool: Arc<Pool>,
     pub(crate) stopped: Arc<Stopped>,
+    identity: Identity,
     checker: Option<Checker>,
 }
 
@@ -71,21 +73,23 @@ impl Sqlite {
 
     pub(crate) fn open_at(directory: &Path, options: &Options, boot: &str) -> Result<Self> {
         let path = database_path(directory);
+        identity::refuse_log_alone(&path)?;
         create_file(&path)?;
         let mut connection = open_writer(&path)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::migrate(&mut connection)?;
         let check = integrity::begin(&mut connection, &path, boot, options.check_time)?;
+        let identity = Identity::of(&path)?;
         let gate = Arc::new(Gate::default());
         let wal = Wal::watch(&mut connection, Arc::clone(&gate), options.wal_bytes_max)?;
         let stopped = Arc::new(Stopped::default());
         let pool = Arc::new(Pool::new(path, gate, options.readers_max.max(1)));
-        let writer = Writer::start(connection, wal, Arc::clone(&stopped))?;
+        let writer = Writer::start(connection, wal, identity.clone(), Arc::clone(&stopped))?;
         let checker = match check {
             Check::Unfinished => Some(Checker::start(database_path(directory), Arc::clone(&stopped))?),
             Check::NotNeeded | Check::Passed => None,
         };
-        Ok(Self { inner: Arc::new(Inner { writer, pool, stopped, checker }) })
+        Ok(Self { inner: Arc::new(Inner { writer, pool, identity, stopped, checker }) })
     }
 
     /// Ends the writer after the commits that wait, and notes that the store was closed well. Blocks. Whatever is
@@ -135,16 +139,15 @@ impl Sqlite {
         &self,
         read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> std::result::Result<T, Failure> {
-        let (pool, stopped) = (Arc::clone(&self.inner.pool), Arc::clone(&self.inner.stopped));
+        let inner = Arc::clone(&self.inner);
         let task = tokio::task::spawn_blocking(move || {
-            stopped.check()?;
-            let lease: Lease = pool.lease_briefly()?;
-            read(&lease).inspect_err(|error| {
-                // What cannot be read must not be written on.
-                if let Some(failure) = error.stopping(Stage::Load) {
-                    stopped.stop(failure);
-                }
-            })
+            inner.stopped.check()?;
+            let read = || {
+                inner.identity.check()?;
+                let lease: Lease = inner.pool.lease_briefly()?;
+                read(&lease)
+            };
+            read().inspect_err(|error| inner.stopped.stop_over(error))
         });
         let result = task.await.unwrap_or(Err(StoreError::Closed));
         result.map_err(|error| error.classify(Stage::Load))
@@ -168,7 +171,12 @@ impl Store for Sqlite {
     }
 
     fn snapshot(&self, claim: &Claim, space: &StateSpace) -> Box<dyn Snapshot> {
-        Box::new(SqliteSnapshot::new(Arc::clone(&self.inner.pool), claim.processor.clone(), space.clone()))
+        Box::new(SqliteSnapshot::new(
+            Arc::clone(&self.inner.pool),
+            Arc::clone(&self.inner.stopped),
+            claim.processor.clone(),
+            space.clone(),
+        ))
     }
 
     async fn commit(&self, commit: Commit) -> std::result::Result<(), Failure> {

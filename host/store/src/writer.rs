@@ -14,8 +14,9 @@ use tidemill_pipeline::{Durability, Failure, Stage, failpoint};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    entries,
+    connection, entries,
     error::{Result, StoreError},
+    identity::Identity,
     integrity,
     job::{Job, Task},
     wal::Wal,
@@ -62,6 +63,13 @@ impl Stopped {
         self.0.get().cloned()
     }
 
+    /// Stops if this is an error over which the store stops: what cannot be read must not be written on.
+    pub(crate) fn stop_over(&self, error: &StoreError) {
+        if let Some(failure) = error.stopping(Stage::Load) {
+            self.stop(failure);
+        }
+    }
+
     pub(crate) fn stop(&self, failure: Failure) {
         // The first reason is the one that counts.
         let first = self.0.get_or_init(|| failure);
@@ -71,11 +79,12 @@ impl Stopped {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: Connection, wal: Wal, stopped: Arc<Stopped>) -> Result<Self> {
+    pub(crate) fn start(connection: Connection, wal: Wal, identity: Identity, stopped: Arc<Stopped>) -> Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let mut thread = WriterThread {
             connection,
             wal,
+            identity,
             stopped: Arc::clone(&stopped),
             receiver,
             held: None,
@@ -161,6 +170,7 @@ impl Drop for Writer {
 struct WriterThread {
     connection: Connection,
     wal: Wal,
+    identity: Identity,
     stopped: Arc<Stopped>,
     receiver: mpsc::Receiver<Message>,
     /// A message that came with the last group and did not belong into it.
@@ -191,9 +201,17 @@ impl WriterThread {
                 }
                 Next::Disconnected => break,
             }
-            self.wal.tend(&self.connection).unwrap_or_else(|error| self.stop(error));
+            // After a failed sync a checkpoint would sync again, and a second one may lie.
+            if self.stopped.failure().is_none() {
+                self.wal.tend(&self.connection).unwrap_or_else(|error| self.stop(error));
+            }
         }
         self.wal.end();
+        if self.stopped.failure().is_some()
+            && let Err(error) = connection::leave_log(&self.connection)
+        {
+            tracing::warn!(cause = %error, "the log could not be left as it is");
+        }
         std::mem::forget(guard);
     }
 
@@ -264,6 +282,7 @@ impl WriterThread {
     /// Runs the jobs in one transaction. `Ok` has the outcome of each; `Err` means that all have failed.
     fn transact(&mut self, group: &mut [Job]) -> Result<Vec<Result<()>>> {
         self.stopped.check()?;
+        self.identity.check()?;
         if let Some(job) = group.first() {
             self.set_synchronous(job.durability)?;
         }
@@ -330,6 +349,7 @@ impl WriterThread {
         }
         self.synchronous = None;
         let word = match durability {
+            _ if failpoint::breaks("full-synchronous") => "OFF",
             Durability::Normal => "NORMAL",
             Durability::Full => "FULL",
         };

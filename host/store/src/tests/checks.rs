@@ -89,3 +89,57 @@ async fn the_database_is_its_owners_alone() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_host_whose_files_were_taken_away_stops_and_says_which() {
+    for name in ["tidemill.db", "tidemill.db-wal", "tidemill.db-shm"] {
+        let fixture = Fixture::new().await;
+        let commit = fixture.own("0", "a", write("k", "0")).await;
+        let path = fixture.path().join(name);
+        fs::rename(&path, fixture.path().join("elsewhere")).unwrap();
+        fs::write(&path, "of another").unwrap();
+        let failure = fixture.store.commit(commit).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Broken, "{failure}");
+        assert!(failure.cause.contains(&path.display().to_string()) && failure.hint.is_some(), "{failure}");
+        assert!(fixture.store.has_stopped().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_host_with_nothing_to_commit_notices_a_removed_database_too() {
+    let fixture = Fixture::new().await;
+    fs::remove_file(database_path(fixture.path())).unwrap();
+    assert_eq!(fixture.store.pending().await.unwrap_err().kind, FailureKind::Broken);
+    assert!(fixture.store.has_stopped().is_some());
+}
+
+#[tokio::test]
+async fn a_log_whose_database_is_gone_is_refused_and_not_thrown_away() {
+    let fixture = Fixture::new().await;
+    let alone = tempfile::tempdir().unwrap();
+    let log = alone.path().join("tidemill.db-wal");
+    fs::copy(fixture.path().join("tidemill.db-wal"), &log).unwrap();
+    let length = fs::metadata(&log).unwrap().len();
+    let failure = Sqlite::open(alone.path(), &Options::default()).err().unwrap();
+    assert!(failure.cause.contains("is gone or empty") && failure.hint.is_some(), "{failure}");
+    assert_eq!(fs::metadata(&log).unwrap().len(), length);
+    fs::remove_file(log).unwrap();
+    Sqlite::open(alone.path(), &Options::default()).unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_stopped_leaves_its_log_and_the_next_start_begins_another() {
+    let fixture = Fixture::new().await;
+    fixture.commit(fixture.own("0", "a", write("k", "0")).await).await;
+    let log = fixture.path().join("tidemill.db-wal");
+    let before = fs::read(&log).unwrap();
+    integrity::mark_suspect(&database_path(fixture.path()));
+    fixture.store.inner.stopped.stop(Failure::broken(Stage::Commit, "the disk failed"));
+    fixture.store.close().unwrap_err();
+    assert!(fs::read(&log).unwrap() == before, "the log was touched after the disk had failed");
+    let store = open(&fixture, &integrity::boot_id(), LONG).unwrap();
+    let salts = |log: &[u8]| log[16..24].to_vec();
+    assert_ne!(salts(&fs::read(&log).unwrap()), salts(&before), "the log that the disk may not have goes on");
+    let claim = store.claim(&processor(), "the next host").await.unwrap();
+    assert_eq!(store.load(&claim, &key("0")).await.unwrap().unwrap().read_from, cursor("a"));
+}

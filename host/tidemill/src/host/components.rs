@@ -160,6 +160,8 @@ impl Components {
                 temporary.write_all(&bytes)?;
                 temporary.as_file().sync_all()?;
                 temporary.persist(&path)?;
+                // Else a power cut may take away the name that the store knows.
+                fs::File::open(&directory)?.sync_all()?;
             }
             Ok(())
         };

@@ -10,6 +10,17 @@ pub fn chain<'a>(events: impl IntoIterator<Item = &'a String>) -> String {
     events.into_iter().fold(String::new(), |chain, event| format!("{:x}", Sha256::digest(chain + event)))
 }
 
+/// The hash chains over the first so many events: over none, one, two, and so on to all.
+#[must_use]
+pub fn chains(events: &[String]) -> Vec<String> {
+    let mut chains = vec![String::new()];
+    for event in events {
+        let before = chains.last().map_or("", String::as_str);
+        chains.push(format!("{:x}", Sha256::digest(before.to_owned() + event)));
+    }
+    chains
+}
+
 /// Checks that a ledger has the events of one partition, each once and in order.
 #[track_caller]
 pub fn assert_ledger(project: &Project, processor: &str, feed: &str, partition: &str, events: &[String]) {

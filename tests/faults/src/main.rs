@@ -10,6 +10,7 @@
 //! notice: a matrix that finds nothing proves nothing until it has found what was broken on purpose.
 
 mod database;
+mod disk;
 mod fold;
 mod follow;
 mod generated;
@@ -23,6 +24,7 @@ mod replay;
 mod results;
 mod row;
 mod rows;
+mod standing;
 mod table;
 mod topology;
 mod trial;

@@ -1,10 +1,12 @@
 //! The rows of the matrix, in the order of the page.
 
 mod backup;
+mod disk_trouble;
 mod hosts;
 mod kill_points;
 mod kill_random;
 mod model;
+mod power_cut;
 mod reload;
 mod reset;
 mod slow;
@@ -17,12 +19,14 @@ use crate::row::Row;
 pub(crate) const ROWS: &[&Row] = &[
     &kill_points::ROW,
     &kill_random::ROW,
+    &power_cut::ROW,
     &hosts::ROW,
     &reset::ROW,
     &model::ROW,
     &statuses::ROW,
     &slow::ROW,
     &topologies::ROW,
+    &disk_trouble::ROW,
     &reload::ROW,
     &backup::ROW,
 ];

@@ -138,8 +138,8 @@ async fn a_store_that_stopped_leaves_its_log_and_the_next_start_begins_another()
     fixture.store.close().unwrap_err();
     assert!(fs::read(&log).unwrap() == before, "the log was touched after the disk had failed");
     let store = open(&fixture, &integrity::boot_id(), LONG).unwrap();
+    let claim = store.claim(&processor(), "the next host").await.unwrap();
     let salts = |log: &[u8]| log[16..24].to_vec();
     assert_ne!(salts(&fs::read(&log).unwrap()), salts(&before), "the log that the disk may not have goes on");
-    let claim = store.claim(&processor(), "the next host").await.unwrap();
     assert_eq!(store.load(&claim, &key("0")).await.unwrap().unwrap().read_from, cursor("a"));
 }

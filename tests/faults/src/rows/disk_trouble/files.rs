@@ -105,6 +105,9 @@ pub(super) fn garble(site: &mut Site, running: bool) -> Result<&'static str> {
         let said = String::from_utf8_lossy(&scan.stderr).into_owned();
         if scan.status.success() {
             fold::check(&site.project, &site.publisher)?;
+            // Pages that nobody needs until now may make no sense all the same, and the next trouble is to begin in good order.
+            site.project.ok(&["restore", "backup", "--force"]);
+            site.check()?;
             return Ok("nothing was lost");
         }
         holds!(is_clear(&said), "a garbled database: {said}");

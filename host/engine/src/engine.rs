@@ -15,6 +15,7 @@ use crate::{
     cache::{Cache, CodeHashes},
     compile::Compiler,
     component::Component,
+    doubt::Doubts,
     grants,
     host_state::HostState,
     limits::Limits,
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) linker: Linker<HostState>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) doubts: Doubts,
     pub(crate) keeping: Keeping,
     pub(crate) cache: Cache,
     pub(crate) loaded: Loaded,
@@ -105,8 +107,9 @@ impl Engine {
         let (ticker, thread) =
             Ticker::start(wasmtime.clone(), settings.tick).map_err(io("the engine's clock could not be started"))?;
         threads.push(thread);
-        let (loaded, threads) = (Loaded::default(), Mutex::new(threads));
-        Ok(Self(Arc::new(Inner { settings, wasmtime, linker, ticker, pool, keeping, cache, loaded, threads })))
+        let (doubts, loaded, threads) = (Doubts::default(), Loaded::default(), Mutex::new(threads));
+        let inner = Inner { settings, wasmtime, linker, ticker, pool, doubts, keeping, cache, loaded, threads };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Loads a component from the bytes of its file: checks it, compiles it or finds it in the cache, and tries once

@@ -21,6 +21,7 @@ mod component;
 mod contract;
 mod delivery;
 mod describe;
+mod doubt;
 mod engine;
 mod fuel;
 mod go;

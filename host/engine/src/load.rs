@@ -13,6 +13,7 @@ use crate::{
     check::{self, Misfit},
     component::{Component, WeakComponent},
     describe::Description,
+    doubt::Doubt,
     engine::Engine,
     limits::Limits,
     log_lines::{Ear, LogLevel},
@@ -121,7 +122,7 @@ fn start(component: &Component, limits: &Limits) -> Result<(), LoadError> {
     };
     let (sender, receiver) = mpsc::sync_channel(1);
     let tried = component.clone();
-    component.engine().pool.run(move || {
+    component.engine().pool.run(Doubt::untried(), move || {
         let ticking = tried.engine().ticker.ticking();
         let instance = call::instantiate(&tried, &shared, shared.limits.fuel_base);
         drop(ticking);

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::{
     call::{self, Live},
     component::Component,
+    doubt::Doubt,
     limits::Limits,
     log_lines::{Ear, Listener, LogLevel},
 };
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
 pub struct ComponentProcessor {
     component: Component,
     shared: Arc<Shared>,
+    doubt: Arc<Doubt>,
     code: Code,
     kept: Option<Live>,
     committed: bool,
@@ -62,7 +64,8 @@ impl ComponentProcessor {
         config.sort();
         let code = Code { component: component.digest(), config: config_digest, instances };
         let shared = Arc::new(Shared { name, config: config.into(), limits, log_level, ear: Ear::default() });
-        Self { component, shared, code, kept: None, committed: false, running: None }
+        let doubt = component.engine().doubts.of(&shared.name);
+        Self { component, shared, doubt, code, kept: None, committed: false, running: None }
     }
 
     /// Lets somebody hear what the component says, instead of the host's log.
@@ -91,10 +94,13 @@ impl Processor for ComponentProcessor {
         let (component, shared) = (self.component.clone(), Arc::clone(&self.shared));
         let reuse = self.code.instances == Instances::Reuse;
         let (sender, receiver) = oneshot::channel();
-        let keeping = self.component.engine().keeping.clone();
-        self.component.engine().pool.run(move || {
+        let (keeping, doubt) = (self.component.engine().keeping.clone(), Arc::clone(&self.doubt));
+        self.component.engine().pool.run(Arc::clone(&self.doubt), move || {
             let done = catch_unwind(AssertUnwindSafe(|| call::run(&component, &shared, kept, call)));
             let (processed, live) = done.unwrap_or_else(|_| (lost(), None));
+            if matches!(processed.result, Err(Refusal::Rejected(_) | Refusal::Overtime { .. })) {
+                doubt.raise();
+            }
             // Nobody may listen any more: then the call was for nothing, as the port says.
             let live = live.filter(|_| reuse).and_then(|live| live.keep(&keeping));
             drop(sender.send((processed, live)));
@@ -106,6 +112,17 @@ impl Processor for ComponentProcessor {
         };
         self.running = None;
         self.kept = live;
+        if let Err(refusal) = &processed.result {
+            let why = match refusal {
+                Refusal::Rejected(rejection) => rejection.cause.as_str(),
+                Refusal::Overtime { .. } => "overtime",
+                Refusal::Retry { .. } => "retry",
+                Refusal::Halt { .. } => "halt",
+                Refusal::Host(_) => "host",
+            };
+            let took_us = u64::try_from(processed.took.as_micros()).unwrap_or(u64::MAX);
+            tracing::debug!(took_us, why, "a call was refused");
+        }
         processed
     }
 

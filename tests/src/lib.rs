@@ -5,6 +5,7 @@ pub mod dev;
 pub mod feedapi;
 pub mod guest_build;
 pub mod guest_host;
+pub mod hostile;
 pub mod project;
 pub mod publisher;
 pub mod served;

@@ -198,6 +198,20 @@ struct Log {
     messages: BTreeMap<String, usize>,
     /// Every message with the partition that it is about, if it is about one.
     order: Vec<(String, String)>,
+    refused: Vec<RefusedCall>,
+}
+
+/// A call of a component that did not go well, as the host's log tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedCall {
+    /// Whose component.
+    pub processor: String,
+    /// The partition.
+    pub partition: String,
+    /// The word for what ended it: `fuel`, `overtime`.
+    pub why: String,
+    /// How long it ran, on its thread.
+    pub took: Duration,
 }
 
 impl Log {
@@ -222,6 +236,12 @@ impl Log {
             Some(stage) => drop(self.stages.insert(worker(), stage)),
             None if entry["level"] != "DEBUG" => self.lines.push(line.to_owned()),
             None => {}
+        }
+        if message == "a call was refused" {
+            let (processor, partition) = (field("processor"), field("partition"));
+            let why = entry["why"].as_str().unwrap_or_default().to_owned();
+            let took = Duration::from_micros(entry["took_us"].as_u64().unwrap());
+            self.refused.push(RefusedCall { processor, partition, why, took });
         }
         self.order.push((message.clone(), field("partition")));
         *self.messages.entry(message).or_default() += 1;
@@ -268,6 +288,12 @@ impl Host {
         let log = self.log.lock().unwrap();
         let lines = log.order.iter().skip_while(|(line, _)| line != begin).take_while(|(line, _)| line != end);
         lines.filter(|(line, _)| line == message).map(|(_, partition)| partition.clone()).collect()
+    }
+
+    /// The calls that it refused so far.
+    #[must_use]
+    pub fn refused(&self) -> Vec<RefusedCall> {
+        self.log.lock().unwrap().refused.clone()
     }
 
     /// Its log lines of level info and above.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidemill_pipeline::{Batch, Call, Cost, Failure, Overlay, Processed, Refusal, Stage};
+use tidemill_pipeline::{Batch, Call, Cost, Failure, Overlay, Processed, Refusal, Stage, failpoint};
 use wasmtime::{Store, component::Func};
 
 use crate::{
@@ -122,7 +122,8 @@ pub(crate) fn instantiate(component: &Component, shared: &Shared, fuel: u64) -> 
 
 /// Fuel, and the clock, for what comes now.
 fn begin(store: &mut Store<HostState>, engine: &Inner, shared: &Shared, fuel: u64) -> Result<(), Failure> {
-    let ticks = engine.ticker.ticks_in(shared.limits.call_time_max);
+    let times = if failpoint::breaks("call-time") { 10 } else { 1 };
+    let ticks = engine.ticker.ticks_in(shared.limits.call_time_max * times);
     store.set_epoch_deadline(ticks);
     let deadline = engine.ticker.now().saturating_add(ticks);
     let state = store.data_mut();

@@ -3,6 +3,7 @@
 //! One unit is about a third of a nanosecond. The prices are the measured times of the slowest ordinary case (a
 //! point read from a large database, a row written at commit), so that fuel bounds the host's work as well.
 
+use tidemill_pipeline::failpoint;
 use wasmtime::{StoreContextMut, Trap};
 
 use crate::host_state::HostState;
@@ -30,6 +31,7 @@ pub(crate) fn charge(store: &mut StoreContextMut<'_, HostState>, fuel: u64) -> w
     if store.data().is_overtime() {
         return Err(Trap::Interrupt.into());
     }
+    let fuel = if failpoint::breaks("host-calls-cost") { 0 } else { fuel };
     let left = store.get_fuel()?.checked_sub(fuel);
     store.set_fuel(left.unwrap_or(0))?;
     left.map(|_| ()).ok_or_else(|| Trap::OutOfFuel.into())

@@ -41,7 +41,7 @@ pub const POINTS: [(&str, &str); 32] = [
 ];
 
 /// The rules that a test build can be told to break, each of which the fault matrix must find broken.
-pub const RULES: [&str; 15] = [
+pub const RULES: [&str; 19] = [
     // A commit is a compare-and-set: broken, whatever the epoch and the generations are now is taken for those that were
     // seen. All three at once, for each of them would still fence off what the others let pass.
     "compare-and-set",
@@ -73,6 +73,14 @@ pub const RULES: [&str; 15] = [
     "time-outs",
     // The children of a closed partition begin when it was read to its end: broken, they begin at once.
     "parents-first",
+    // Host calls cost fuel: broken, a component may ask the host for nothing as often as it likes.
+    "host-calls-cost",
+    // A call ends with its time: broken, it may take ten times as long.
+    "call-time",
+    // The writes of a rejected call are dropped: broken, they are kept for the next call.
+    "rejected-writes",
+    // Doubtful processors leave a thread to the others: broken, they may have all.
+    "doubtful-share",
 ];
 
 /// Says that a point is reached. What is done there was said with [`arm`].

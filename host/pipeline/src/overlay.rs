@@ -6,7 +6,7 @@ use std::{
     ops::Bound,
 };
 
-use crate::{Change, Failure, Value};
+use crate::{Change, Failure, Value, failpoint};
 
 /// A consistent view of one processor's state. It is used by one call at a time, on a thread that may block.
 pub trait Snapshot: Send {
@@ -175,6 +175,9 @@ impl Overlay {
 
     /// Forgets the writes of the call that failed.
     pub fn discard(&mut self) {
+        if failpoint::breaks("rejected-writes") {
+            return self.settle();
+        }
         self.current.clear();
         self.bytes = self.bytes_settled;
     }

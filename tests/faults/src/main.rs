@@ -11,6 +11,7 @@
 
 mod database;
 mod disk;
+mod den;
 mod fold;
 mod follow;
 mod generated;
@@ -21,6 +22,7 @@ mod page;
 mod places;
 mod reference;
 mod replay;
+mod queued;
 mod results;
 mod row;
 mod rows;

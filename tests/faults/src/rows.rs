@@ -2,6 +2,7 @@
 
 mod backup;
 mod disk_trouble;
+mod hostile;
 mod hosts;
 mod kill_points;
 mod kill_random;
@@ -29,4 +30,6 @@ pub(crate) const ROWS: &[&Row] = &[
     &disk_trouble::ROW,
     &reload::ROW,
     &backup::ROW,
+    &hostile::rejected::ROW,
+    &hostile::overtime::ROW,
 ];

@@ -15,7 +15,7 @@ const BEGIN: &str = "<!-- cases: written by the test `the_documentation_has_the_
 const END: &str = "<!-- end of the cases -->";
 
 /// Folders beside those of the languages.
-const OTHERS: [&str; 3] = ["cases", "wrong", "elsewhere"];
+const OTHERS: [&str; 4] = ["cases", "wrong", "elsewhere", "hostile"];
 
 #[track_caller]
 fn passes(language: &str) {

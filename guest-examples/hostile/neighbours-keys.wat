@@ -1,0 +1,10 @@
+;; Looks for keys of its neighbours: says whether it found one by its name, and how many of them a scan gives.
+(data (i32.const 2048) "total/u1")
+(func $harm (param $count i32) (result i32) (local $top i32)
+  (local.set $top (global.get $top))
+  (call $get (i32.const 2048) (i32.const 8) (i32.const 3000))
+  (call $scan (i32.const 2048) (i32.const 6) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 3040))
+  (global.set $top (local.get $top))
+  (i32.store8 (i32.const 4096) (i32.add (i32.const 48) (i32.load8_u (i32.const 3000))))
+  (i32.store8 (i32.const 4097) (i32.add (i32.const 48) (i32.load (i32.const 3044))))
+  (i32.const 2))

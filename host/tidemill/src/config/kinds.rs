@@ -38,6 +38,18 @@ pub(super) trait Kind {
         reading.problems.add(value.span(), message, hint);
         None
     }
+
+    /// The same where what stands there may be a secret: it is not repeated.
+    fn secret_mismatch<T>(
+        &self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        reading: Reading<'_>,
+        hint: impl Into<Option<String>>,
+    ) -> Option<T> {
+        reading.problems.add(value.span(), format!("`{name}` must be {}", self.expects()), hint);
+        None
+    }
 }
 
 /// How a size with a unit looks. The units are those of [`ByteSize`], in any case.
@@ -291,7 +303,10 @@ impl Kind for Headers {
     }
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<Self::Out> {
-        let Some(table) = value.get_ref().as_table() else { return self.mismatch(name, value, reading, None) };
+        let Some(table) = value.get_ref().as_table() else {
+            let hint = "write `{ name = \"text\" }`".to_owned();
+            return self.secret_mismatch(name, value, reading, hint);
+        };
         let mut headers = BTreeMap::new();
         for (key, value) in table {
             let header = key.get_ref().as_ref();
@@ -345,13 +360,8 @@ impl Kind for Secret {
 
     fn read(&self, name: &str, value: &Spanned<DeValue<'_>>, reading: Reading<'_>) -> Option<SecretSource> {
         let Some(table) = value.get_ref().as_table() else {
-            // What stands there may be the secret: it is not repeated.
-            reading.problems.add(
-                value.span(),
-                format!("`{name}` must be {}", self.expects()),
-                "a secret does not belong in this file: put it in an environment variable or a file".to_owned(),
-            );
-            return None;
+            let hint = "a secret does not belong in this file: put it in an environment variable or a file".to_owned();
+            return self.secret_mismatch(name, value, reading, hint);
         };
         let entries: Vec<_> =
             table.iter().map(|(key, value)| (key.get_ref().as_ref(), value.get_ref().as_str())).collect();

@@ -31,6 +31,11 @@ impl Kind for FeedUrl {
         }
         let url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+            Ok(_) | Err(_) if text.contains(['?', '@']) => {
+                // A query may hold a key, and what stands before an `@` a password.
+                let hint = "it begins with `http://` or `https://`, a host and perhaps a port".to_owned();
+                return self.secret_mismatch(name, value, reading, hint);
+            }
             Ok(_) | Err(_) => return self.mismatch(name, value, reading, guess(text)),
         };
         if !url.username().is_empty() || url.password().is_some() {

@@ -15,6 +15,8 @@ mod replay;
 mod requests;
 mod scaffold;
 mod scale;
+mod secrets;
+mod security;
 mod simulation;
 mod store;
 mod tidy;

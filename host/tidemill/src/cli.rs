@@ -11,6 +11,7 @@ mod run;
 mod replay;
 mod state;
 mod test;
+mod verify;
 mod words;
 
 use std::path::PathBuf;
@@ -24,12 +25,13 @@ pub use dev::{DevArgs, From};
 pub use feed::{FeedCommand, ServeArgs, TailArgs};
 pub use new::{Language, NewArgs};
 pub use parked::{ParkedCommand, ParkedListArgs, ParkedOne, ParkedSome};
-pub use replay::{RecordArgs, ReplayArgs, ReplayState};
+pub use replay::{RecordArgs, ReplayArgs, ReplayState, StretchArgs};
 pub use run::{
     BackupArgs, CompileChildArgs, DemoArgs, InspectArgs, LogArgs, LogFormat, RestoreArgs, RunArgs, StatusArgs,
 };
 pub use state::{StateCommand, StateGetArgs, StatePartition, StateScanArgs};
 pub use test::TestArgs;
+pub use verify::VerifyArgs;
 
 /// Runs event processors hosted in WebAssembly: pulls feeds, calls components, and commits state and cursor together.
 #[derive(Debug, Parser)]
@@ -87,6 +89,8 @@ pub enum Command {
     Test(TestArgs),
     /// Show batch by batch what a processor would write for some events. Nothing is committed.
     Replay(ReplayArgs),
+    /// Check that a processor's results depend on nothing but its events: not on instances, not on batches.
+    Verify(VerifyArgs),
     /// Keep a stretch of a feed in a file, for cases and replays.
     Record(RecordArgs),
     /// Print where each processor stands.
@@ -199,6 +203,8 @@ mod tests {
             "tidemill replay totals --feed orders --partition 0 --from 79:3 --payload 0123456789ab --state current",
             "tidemill replay totals --feed orders --from first -n 10 --event 3",
             "tidemill replay totals --parked 3",
+            "tidemill verify totals --feed orders --partition 0 --from 79:3 -n 500 --state current",
+            "tidemill verify totals --events case.ndjson --component build/totals.wasm --json",
             "tidemill record orders --partition 0 --from 1002 --events 100 -o case.ndjson",
             "tidemill test cases more/one.toml --component totals.wasm --update --json",
             "tidemill state get totals total/ada",

@@ -20,6 +20,7 @@ mod status;
 mod stretch;
 mod tail;
 mod test;
+mod verify;
 
 use std::{future::Future, time::Duration};
 
@@ -52,6 +53,7 @@ pub fn execute(args: Args, progress: &Progress, tap: &Tap) -> anyhow::Result<Exi
         Command::Bindings(command) => bindings::execute(&command),
         Command::Test(args) => test::execute(&args, &config),
         Command::Replay(args) => replay::execute(&args, &config),
+        Command::Verify(args) => verify::execute(&args, &config),
         Command::Record(args) => block_on(record::execute(args, &config)),
         Command::Status(args) => status::execute(&args, &config),
         Command::State(command) => state::execute(command, &config),

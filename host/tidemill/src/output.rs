@@ -56,6 +56,13 @@ where
     Ok(())
 }
 
+/// A number with a comma between groups of three digits.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
+}
+
 /// Says what went wrong, on standard error. Where even that is closed there is nobody to tell.
 pub fn complain(sentence: &str) {
     let mut stderr = io::stderr().lock();

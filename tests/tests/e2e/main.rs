@@ -25,3 +25,4 @@ mod troubles;
 mod tour;
 mod untrusted;
 mod waits;
+mod verify;

@@ -31,25 +31,13 @@ pub struct ReplayArgs {
     #[arg(long = "events", value_name = "FILE")]
     pub file: Option<PathBuf>,
 
-    /// The events: those of this feed of the configuration.
-    #[arg(long, value_parser = words::feed)]
-    pub feed: Option<FeedName>,
+    /// The events: those of a feed.
+    #[command(flatten)]
+    pub stretch: StretchArgs,
 
     /// The event: the one that was put aside under this number, over the current state.
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["one", "state"])]
     pub parked: Option<i64>,
-
-    /// The partition of the feed; needed where it has more than one.
-    #[arg(long, requires = "feed", value_parser = words::partition)]
-    pub partition: Option<PartitionId>,
-
-    /// Where in the feed to begin: a cursor, `first` or `last`.
-    #[arg(long, requires = "feed", value_name = "CURSOR|first|last", default_value = "first", value_parser = words::place)]
-    pub from: ReadFrom,
-
-    /// At least how many events of the feed; whole spans are read.
-    #[arg(short = 'n', long, requires = "feed", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub count: Option<u64>,
 
     /// Show only the event at this place, from 1, alone. Those before it are applied first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -70,6 +58,26 @@ pub struct ReplayArgs {
     /// Print a JSON object for each batch.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The events of a feed that a command reads.
+#[derive(Clone, Debug, Args)]
+pub struct StretchArgs {
+    /// The events: those of this feed of the configuration.
+    #[arg(long, value_parser = words::feed)]
+    pub feed: Option<FeedName>,
+
+    /// The partition of the feed; needed where it has more than one and `--from` is a cursor.
+    #[arg(long, requires = "feed", value_parser = words::partition)]
+    pub partition: Option<PartitionId>,
+
+    /// Where in the feed to begin: a cursor, `first` or `last`.
+    #[arg(long, requires = "feed", value_name = "CURSOR|first|last", default_value = "first", value_parser = words::place)]
+    pub from: ReadFrom,
+
+    /// At least how many events of the feed; whole spans are read.
+    #[arg(short = 'n', long, requires = "feed", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub count: Option<u64>,
 }
 
 /// The state that a replay begins with.

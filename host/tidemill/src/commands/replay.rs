@@ -1,6 +1,6 @@
 //! `replay`: what a processor would write for some events, batch by batch. Nothing is committed.
 
-mod given;
+pub(super) mod given;
 mod shown;
 
 use std::{collections::BTreeMap, path::Path};
@@ -21,7 +21,7 @@ use crate::{
 /// Shows what would be written. Fails if something would go wrong.
 pub(super) fn execute(args: &ReplayArgs, config: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(config)?;
-    let processor = config.processors.get(&args.processor).ok_or_else(|| unknown(&config, &args.processor))?;
+    let processor = configured(&config, &args.processor)?;
     let given = Given::open(args, &config, processor)?;
     let file = args.component.as_deref().unwrap_or(&processor.component);
     let workbench = Workbench::of_the_user()?;
@@ -41,6 +41,11 @@ pub(super) fn execute(args: &ReplayArgs, config: &Path) -> anyhow::Result<Exit> 
     };
     let spans = replay.all(given)?;
     replay.shown.finish(spans)
+}
+
+/// What the configuration says of a processor.
+pub(super) fn configured<'a>(config: &'a Config, name: &ProcessorName) -> anyhow::Result<&'a ProcessorConfig> {
+    Ok(config.processors.get(name).ok_or_else(|| unknown(config, name))?)
 }
 
 fn unknown(config: &Config, name: &ProcessorName) -> Misuse {

@@ -1,18 +1,20 @@
 //! The events that are replayed: of a file, of a feed, or one that was put aside.
 
-use tidemill_pipeline::{Digest, PartitionId, PartitionKey, Span, span_of};
+use std::path::Path;
+
+use tidemill_pipeline::{Digest, FeedName, PartitionId, PartitionKey, Span, span_of};
 
 use super::super::{ask::id, block_on, stretch::Stretch};
 use crate::{
     cases::FileEvents,
-    cli::ReplayArgs,
+    cli::{ReplayArgs, StretchArgs},
     config::{Config, ProcessorConfig},
     exit::Misuse,
     host::Reader,
 };
 
 /// Events of a feed that are read if nobody says how many.
-const EVENTS: u64 = 1_000;
+pub(in super::super) const EVENTS: u64 = 1_000;
 
 /// Spans in their order, and the event that is meant, if one is.
 pub(super) struct Given {
@@ -54,14 +56,21 @@ impl Given {
             (None, None) => None,
         };
         let spans: Spans = match (&args.file, args.parked) {
-            (Some(file), _) => {
-                // A file that does not say where its events come from stands for the processor's first feed.
-                let feed = processor.feeds.first().cloned();
-                let feed = feed.unwrap_or_else(|| tidemill_pipeline::FeedName::new("events"));
-                Box::new(FileEvents::open(file, &PartitionKey { feed, partition: PartitionId::new("0") })?)
-            }
+            (Some(file), _) => Box::new(of_file(file, processor)?),
             (None, Some(number)) => Box::new(std::iter::once(Ok(parked(args, config, number)?))),
-            (None, None) => Box::new(of_feed(args, config, one.as_ref())?.into_iter().map(Ok)),
+            (None, None) => {
+                let name = args.stretch.feed.as_ref().ok_or_else(|| Misuse {
+                    message: "no events were named".to_owned(),
+                    hint: "say `--events FILE`, `--feed FEED` or `--parked NUMBER`".to_owned(),
+                })?;
+                let events = args.stretch.count.unwrap_or(match one {
+                    // The span that begins at the cursor has it.
+                    Some(One::Payload(_)) => 1,
+                    Some(One::Place(place)) => place,
+                    None => EVENTS,
+                });
+                Box::new(of_feed(config, name, &args.stretch, events)?.into_iter().map(Ok))
+            }
         };
         Ok(Self { spans, one })
     }
@@ -78,19 +87,22 @@ fn parked(args: &ReplayArgs, config: &Config, number: i64) -> anyhow::Result<(Pa
     Ok((parked.event.id.key.clone(), span_of(&parked.event)?))
 }
 
-fn of_feed(args: &ReplayArgs, config: &Config, one: Option<&One>) -> anyhow::Result<Vec<(PartitionKey, Span)>> {
-    let name = args.feed.as_ref().ok_or_else(|| Misuse {
-        message: "no events were named".to_owned(),
-        hint: "say `--events FILE`, `--feed FEED` or `--parked NUMBER`".to_owned(),
-    })?;
-    let events = args.count.unwrap_or(match one {
-        // The span that begins at the cursor has it.
-        Some(One::Payload(_)) => 1,
-        Some(One::Place(place)) => *place,
-        None => EVENTS,
-    });
+/// The events of a file. One that does not say where they come from stands for the processor's first feed.
+pub(in super::super) fn of_file(file: &Path, processor: &ProcessorConfig) -> anyhow::Result<FileEvents> {
+    let feed = processor.feeds.first().cloned();
+    let feed = feed.unwrap_or_else(|| FeedName::new("events"));
+    FileEvents::open(file, &PartitionKey { feed, partition: PartitionId::new("0") })
+}
+
+/// At least so many events of a feed, from where the command line says.
+pub(in super::super) fn of_feed(
+    config: &Config,
+    name: &FeedName,
+    stretch: &StretchArgs,
+    events: u64,
+) -> anyhow::Result<Vec<(PartitionKey, Span)>> {
     block_on(async {
-        let stretch = Stretch::open(config, name, args.partition.as_ref(), &args.from).await?;
+        let stretch = Stretch::open(config, name, stretch.partition.as_ref(), &stretch.from).await?;
         let mut spans = Vec::new();
         stretch
             .read(events, |partition, span| {

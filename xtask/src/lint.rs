@@ -22,10 +22,13 @@ pub(crate) const GUESTS: [&str; 2] = ["sdk/rust", "guest-examples/rust"];
 /// A component of somebody else, with tools of its own: it is formatted and built, and that is all.
 const ELSEWHERE: &str = "guest-examples/elsewhere";
 
+/// The fuzz targets, which the nightly toolchain builds.
+const FUZZ: &str = "tests/fuzz";
+
 /// The host, the Rust SDK and the Rust guests are formatted.
 pub(crate) fn formatting() -> Result<()> {
     cmd!(cargo(), "fmt", "--all", "--check").dir(root()).run()?;
-    for workspace in GUESTS.into_iter().chain([ELSEWHERE]) {
+    for workspace in GUESTS.into_iter().chain([ELSEWHERE, FUZZ]) {
         cmd!(cargo(), "fmt", "--all", "--check").dir(root().join(workspace)).run()?;
     }
     Ok(())

@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod deny;
 mod faults;
+mod fuzz;
 mod guests;
 mod interop;
 mod languages;
@@ -59,6 +60,8 @@ enum Task {
     Bench(bench::BenchArgs),
     /// Does to the host what the world does, checks what must hold, and writes docs/reliability.md.
     Faults(faults::FaultsArgs),
+    /// Feeds the parsers with bytes that libFuzzer makes: an hour. Needs the nightly toolchain.
+    Fuzz(fuzz::FuzzArgs),
     /// Reads a large feed to its end and checks the result and the memory that it took.
     Soak {
         /// How many events.
@@ -88,6 +91,7 @@ fn run(task: Task) -> Result<()> {
         Task::Languages => languages::run(),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Faults(arguments) => faults::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Soak { events } => soak::run(events),
     }
 }

@@ -8,22 +8,32 @@ use duct::cmd;
 use crate::project::{cargo, target};
 
 const CARGO_DENY: &str = "0.20.2";
+const CARGO_FUZZ: &str = "0.13.2";
 
 /// cargo-deny: the one that is installed, or one that is built now into `target/tools`.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    let own = target().join("tools/bin/cargo-deny");
-    for program in [Path::new("cargo-deny"), &own] {
+    installed("cargo-deny", CARGO_DENY)
+}
+
+/// cargo-fuzz: the one that is installed, or one that is built now into `target/tools`.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    installed("cargo-fuzz", CARGO_FUZZ)
+}
+
+fn installed(name: &str, version: &str) -> Result<PathBuf> {
+    let own = target().join("tools/bin").join(name);
+    for program in [Path::new(name), &own] {
         if answers(program) {
             return Ok(program.to_owned());
         }
     }
-    eprintln!("cargo-deny is not installed: building version {CARGO_DENY} into target/tools, which takes some minutes");
+    eprintln!("{name} is not installed: building version {version} into target/tools, which takes some minutes");
     let root = target().join("tools");
     let scratch = target().join("tools-build");
-    cmd!(cargo(), "install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--quiet", "--root", &root)
+    cmd!(cargo(), "install", name, "--version", version, "--locked", "--quiet", "--root", &root)
         .env("CARGO_TARGET_DIR", &scratch)
         .run()
-        .context("cargo-deny was not built")?;
+        .with_context(|| format!("{name} was not built"))?;
     Ok(own)
 }
 

@@ -1,0 +1,5 @@
+//! Discovery documents of FeedAPI.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| e2e::untrusted::discovery(bytes));

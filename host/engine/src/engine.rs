@@ -20,7 +20,7 @@ use crate::{
     host_state::HostState,
     limits::Limits,
     load::{self, LoadError, Loaded},
-    pool::Pool,
+    pool::{Pool, doubtful_threads},
     processor::{ComponentProcessor, ProcessorSettings},
     slots::{self, Keeping},
     ticker::Ticker,
@@ -36,7 +36,7 @@ pub(crate) const WASM_STACK_BYTES: usize = 4 * 1024 * 1024;
 pub struct EngineSettings {
     /// The directory of compiled code; made if it is not there, for the owner alone.
     pub cache_dir: PathBuf,
-    /// How many calls run at once; at least 1.
+    /// How many calls run at once; at least 1. Processors that were lately rejected or overtime have threads of their own, one less.
     pub threads: usize,
     /// What turns component files into compiled code.
     pub compiler: Compiler,
@@ -102,7 +102,7 @@ impl Engine {
         wasi::link(&mut linker).map_err(refused)?;
         let cache = Cache::open(&settings.cache_dir, &wasmtime, Arc::clone(&settings.hashes))
             .map_err(io("the directory of compiled code could not be made"))?;
-        let keeping = Keeping::beside(settings.threads);
+        let keeping = Keeping::beside(settings.threads + doubtful_threads(settings.threads));
         let (pool, mut threads) = Pool::start(settings.threads).map_err(io("the call threads could not be started"))?;
         let (ticker, thread) =
             Ticker::start(wasmtime.clone(), settings.tick).map_err(io("the engine's clock could not be started"))?;

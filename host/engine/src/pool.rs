@@ -14,51 +14,63 @@ use crate::doubt::Doubt;
 /// Stack of a call thread: a component's stack ([`WASM_STACK_BYTES`](crate::engine::WASM_STACK_BYTES)) and the host's own.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
+/// How much less urgent doubtful calls are than the host and everybody else. A busy machine gives them about a third of what others get:
+/// their calls still end within their time.
+#[cfg(target_os = "linux")]
+const DOUBTFUL_NICE: i32 = 5;
+
 struct Job {
     /// Whether it is doubted is asked when a thread is free, not before: much may have come to light while it waited.
     doubt: Arc<Doubt>,
     work: Box<dyn FnOnce() + Send>,
 }
 
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Job>,
-    /// How many jobs of doubtful processors run.
-    doubtful: usize,
-    closed: bool,
-}
-
-impl Queue {
-    /// The first job that may run now, and whether it is doubtful.
-    fn next(&mut self, doubtful_max: usize) -> Option<(Job, bool)> {
-        let full = self.doubtful >= doubtful_max && !failpoint::breaks("doubtful-share");
-        let (place, doubtful) = (self.jobs.iter().map(|job| job.doubt.is_raised()).enumerate())
-            .find(|(_, doubtful)| !(*doubtful && full))?;
-        self.doubtful += usize::from(doubtful);
-        self.jobs.remove(place).map(|job| (job, doubtful))
+impl Job {
+    fn kind(&self) -> Kind {
+        if self.doubt.is_raised() && !failpoint::breaks("doubtful-share") { Kind::Doubtful } else { Kind::Ordinary }
     }
 }
 
+/// Which calls a thread runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Those of processors that nothing is held against.
+    Ordinary,
+    /// The others.
+    Doubtful,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
 /// The queue is as long as there are lanes at most: a lane has one call at a time.
+#[derive(Default)]
 pub(crate) struct Pool {
     queue: Mutex<Queue>,
-    changed: Condvar,
-    /// How many threads may run doubtful processors at once: all but one, so that the others never wait for them.
-    doubtful_max: usize,
+    ordinary: Condvar,
+    doubtful: Condvar,
+}
+
+/// How many threads doubtful calls have, beside the ordinary ones: one core is always left.
+pub(crate) fn doubtful_threads(threads: usize) -> usize {
+    threads.saturating_sub(1).max(1)
 }
 
 impl Pool {
     /// Starts the threads. They end after [`close`](Self::close).
     pub(crate) fn start(threads: usize) -> std::io::Result<(Arc<Self>, Vec<JoinHandle<()>>)> {
         let threads = threads.max(1);
-        // On a machine with one core there is no second thread to keep.
-        let doubtful_max = threads.saturating_sub(1).max(1);
-        let pool = Arc::new(Self { queue: Mutex::default(), changed: Condvar::new(), doubtful_max });
-        let threads = (0..threads)
-            .map(|number| {
+        let pool = Arc::new(Self::default());
+        let ordinary = (0..threads).map(|number| (Kind::Ordinary, format!("engine-call-{number}")));
+        let doubtful = (0..doubtful_threads(threads)).map(|number| (Kind::Doubtful, format!("engine-doubt-{number}")));
+        let threads = ordinary
+            .chain(doubtful)
+            .map(|(kind, name)| {
                 let pool = Arc::clone(&pool);
-                let builder = std::thread::Builder::new().name(format!("engine-call-{number}"));
-                builder.stack_size(STACK_BYTES).spawn(move || pool.work())
+                std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || pool.work(kind))
             })
             .collect::<Result<_, _>>()?;
         Ok((pool, threads))
@@ -66,36 +78,57 @@ impl Pool {
 
     /// Has a job done by one of the threads. A job that panics ends nothing but itself.
     pub(crate) fn run(&self, doubt: Arc<Doubt>, work: impl FnOnce() + Send + 'static) {
-        self.lock().jobs.push_back(Job { doubt, work: Box::new(work) });
-        self.changed.notify_one();
+        let job = Job { doubt, work: Box::new(work) };
+        let kind = job.kind();
+        self.lock().jobs.push_back(job);
+        self.changed(kind).notify_one();
     }
 
     /// Lets the threads end when the jobs that wait are done.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
-        self.changed.notify_all();
+        self.ordinary.notify_all();
+        self.doubtful.notify_all();
     }
 
-    fn work(&self) {
-        loop {
-            let mut queue = self.lock();
-            let (job, doubtful) = loop {
-                match queue.next(self.doubtful_max) {
-                    Some(next) => break next,
-                    // Doubtful jobs that wait are done by whoever runs one now.
-                    None if queue.closed => return,
-                    None => queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
-                }
-            };
-            drop(queue);
+    fn changed(&self, kind: Kind) -> &Condvar {
+        match kind {
+            Kind::Ordinary => &self.ordinary,
+            Kind::Doubtful => &self.doubtful,
+        }
+    }
+
+    fn work(&self, kind: Kind) {
+        #[cfg(target_os = "linux")]
+        if kind == Kind::Doubtful
+            && let Err(error) = rustix::process::nice(DOUBTFUL_NICE)
+        {
+            tracing::warn!(%error, "calls of doubtful processors cannot be made less urgent");
+        }
+        while let Some(job) = self.next(kind) {
             if catch_unwind(AssertUnwindSafe(job.work)).is_err() {
                 tracing::error!("a call of a component panicked in the host; the call is lost");
             }
-            if doubtful {
-                self.lock().doubtful -= 1;
-                // Another thread may have passed over a job that may run now.
-                self.changed.notify_one();
+        }
+    }
+
+    /// Waits for the first job of a kind; none when the pool is closed and empty.
+    fn next(&self, kind: Kind) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            let mine = |job: &Job| job.kind() == kind;
+            // At the end everybody does what is left.
+            let place = queue.jobs.iter().position(|job| queue.closed || mine(job));
+            let job = place.and_then(|place| queue.jobs.remove(place));
+            // What has become of another kind since it was queued is the others' now.
+            let other = if kind == Kind::Ordinary { Kind::Doubtful } else { Kind::Ordinary };
+            if queue.jobs.iter().any(|job| !mine(job)) {
+                self.changed(other).notify_one();
             }
+            if job.is_some() || queue.closed {
+                return job;
+            }
+            queue = self.changed(kind).wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -120,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn doubtful_processors_never_have_all_threads_and_the_others_do_not_wait_for_them() {
+    fn doubtful_processors_have_threads_of_their_own_and_the_others_do_not_wait_for_them() {
         let (pool, threads) = Pool::start(3).unwrap();
         let (doubt, good) = (doubted(), Arc::new(Doubt::default()));
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -146,13 +179,13 @@ mod tests {
         assert_eq!(dones.iter().take(20).count(), 20);
         (0..20).for_each(|_| release.send(()).unwrap());
         assert_eq!(ends.iter().take(20).count(), 20);
-        assert_eq!(most.load(Ordering::SeqCst), 2, "all but one");
+        assert_eq!(most.load(Ordering::SeqCst), 2, "one less than the others have");
         pool.close();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
     #[test]
-    fn a_single_thread_runs_doubtful_processors_too() {
+    fn on_one_core_doubtful_processors_run_too() {
         let (pool, threads) = Pool::start(1).unwrap();
         let (done, dones) = mpsc::channel();
         for _ in 0..3 {
@@ -160,6 +193,34 @@ mod tests {
             pool.run(doubted(), move || done.send(()).unwrap());
         }
         assert_eq!(dones.iter().take(3).count(), 3);
+        pool.close();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+
+    #[test]
+    fn what_turns_out_doubtful_while_it_waits_holds_up_nobody() {
+        let (pool, threads) = Pool::start(1).unwrap();
+        let doubt = Arc::new(Doubt::default());
+        let (release, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let (done, dones) = mpsc::channel();
+        // All are queued while nothing is held against them; the first finds out.
+        for number in 0..5 {
+            let (found_out, gate, done) = (Arc::clone(&doubt), Arc::clone(&gate), done.clone());
+            pool.run(Arc::clone(&doubt), move || {
+                found_out.raise();
+                if number > 0 {
+                    gate.lock().unwrap().recv().unwrap();
+                }
+                done.send("doubtful").unwrap();
+            });
+        }
+        assert_eq!(dones.recv().unwrap(), "doubtful");
+        let good = done.clone();
+        pool.run(Arc::default(), move || good.send("good").unwrap());
+        assert_eq!(dones.recv().unwrap(), "good", "the four that wait have a thread of their own");
+        (0..4).for_each(|_| release.send(()).unwrap());
+        assert_eq!(dones.iter().take(4).count(), 4);
         pool.close();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     }

@@ -41,7 +41,7 @@ pub const POINTS: [(&str, &str); 32] = [
 ];
 
 /// The rules that a test build can be told to break, each of which the fault matrix must find broken.
-pub const RULES: [&str; 19] = [
+pub const RULES: [&str; 21] = [
     // A commit is a compare-and-set: broken, whatever the epoch and the generations are now is taken for those that were
     // seen. All three at once, for each of them would still fence off what the others let pass.
     "compare-and-set",
@@ -79,8 +79,12 @@ pub const RULES: [&str; 19] = [
     "call-time",
     // The writes of a rejected call are dropped: broken, they are kept for the next call.
     "rejected-writes",
-    // Doubtful processors leave a thread to the others: broken, they may have all.
+    // Doubtful processors have threads of their own: broken, they share those of all others.
     "doubtful-share",
+    // A component file has a largest size: broken, what is larger is looked at nevertheless.
+    "component-size",
+    // Cached code is run only if it is what was kept: broken, its hash is not looked at.
+    "code-hashes",
 ];
 
 /// Says that a point is reached. What is done there was said with [`arm`].

@@ -28,13 +28,15 @@ pub(crate) const CALL_TIME: Duration = Duration::from_millis(200);
 /// What a host with all of them may take, in bytes: what it needs anyway in the build of the tests, and for every thread a call's
 /// memory, write set and log.
 const MEMORY_BYTES_MAX: u64 = 400 * 1024 * 1024;
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
 /// No wait is longer.
 const DEADLINE: Duration = Duration::from_mins(14);
 
 /// The project, and the publisher of its neighbours' feed.
 pub(crate) struct Den {
     pub(crate) project: Project,
-    neighbours: Publisher,
+    pub(crate) neighbours: Publisher,
     queued: RefCell<Queued>,
 }
 
@@ -89,10 +91,20 @@ impl Den {
 
     /// Waits until the stands are as wanted.
     pub(crate) fn wait(&self, host: &mut Host, what: &str, wanted: impl Fn(&[Stand]) -> bool) -> Result<()> {
+        self.wait_host(host, what, |stands, _| wanted(stands))
+    }
+
+    /// The same for what only the host's log tells.
+    pub(crate) fn wait_host(
+        &self,
+        host: &mut Host,
+        what: &str,
+        wanted: impl Fn(&[Stand], &Host) -> bool,
+    ) -> Result<()> {
         let began = Instant::now();
         loop {
             let stands = self.stands()?;
-            if wanted(&stands) {
+            if wanted(&stands, host) {
                 return Ok(());
             }
             holds!(host.is_running(), "the host ended\n{}", host.complaints());
@@ -101,18 +113,25 @@ impl Den {
             if began.elapsed() > DEADLINE {
                 bail!("{what} did not happen within {DEADLINE:?}: {stands:?}\n{}", last(&host.complaints()));
             }
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(LOOK);
         }
+    }
+
+    /// Waits until the neighbours have all of their events.
+    pub(crate) fn wait_for_neighbours(&self, host: &mut Host) -> Result<()> {
+        let events = i64::try_from(self.neighbours.events(0).len())?;
+        self.wait(host, "the neighbours' end", |stands| done(stands) == events)
+    }
+
+    /// How many events both neighbours have applied.
+    pub(crate) fn neighbours_done(&self) -> Result<i64> {
+        Ok(done(&self.stands()?))
     }
 
     /// Waits until the neighbours have all of their events, and checks that they have each once, and nothing else.
     pub(crate) fn check_neighbours(&self, host: &mut Host) -> Result<()> {
+        self.wait_for_neighbours(host)?;
         let count = self.neighbours.events(0).len();
-        let events = i64::try_from(count)?;
-        self.wait(host, "the neighbours' end", |stands| {
-            let of = |name: &str| stands.iter().any(|stand| stand.processor == name && stand.position == events);
-            of("totals") && of("ledger")
-        })?;
         fold::check(&self.project, &self.neighbours)?;
         let mut wanted = BTreeMap::<String, usize>::new();
         (0..count).for_each(|number| *wanted.entry(format!("total/u{}", number % 7)).or_default() += number);
@@ -143,6 +162,12 @@ impl Den {
         );
         Ok(took)
     }
+}
+
+/// How many events both neighbours have applied.
+fn done(stands: &[Stand]) -> i64 {
+    let of = |name: &str| stands.iter().find(|stand| stand.processor == name).map_or(0, |stand| stand.position);
+    of("totals").min(of("ledger"))
 }
 
 /// A feed's section, for a publisher that speaks ZeroEventHub.

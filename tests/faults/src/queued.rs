@@ -42,7 +42,7 @@ fn waits(process: u32) -> Option<HashMap<String, Duration>> {
     for task in fs::read_dir(format!("/proc/{process}/task")).ok()? {
         let path = task.ok()?.path();
         let name = fs::read_to_string(path.join("comm")).ok()?;
-        if name.starts_with("engine-call") {
+        if name.starts_with("engine-") {
             // Time on a core, time in the queue, turns.
             let times = fs::read_to_string(path.join("schedstat")).ok()?;
             let waited = times.split_whitespace().nth(1)?.parse().ok()?;

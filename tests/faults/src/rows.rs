@@ -32,4 +32,7 @@ pub(crate) const ROWS: &[&Row] = &[
     &backup::ROW,
     &hostile::rejected::ROW,
     &hostile::overtime::ROW,
+    &hostile::neighbours::ROW,
+    &hostile::files::ROW,
+    &hostile::cache::ROW,
 ];

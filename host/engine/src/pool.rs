@@ -159,12 +159,13 @@ mod tests {
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (release, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
-        let (ended, ends) = mpsc::channel();
+        let ((begun, begins), (ended, ends)) = (mpsc::channel(), mpsc::channel());
         for _ in 0..20 {
-            let (running, most, gate, ended) =
-                (Arc::clone(&running), Arc::clone(&most), Arc::clone(&gate), ended.clone());
+            let (running, most, gate) = (Arc::clone(&running), Arc::clone(&most), Arc::clone(&gate));
+            let (begun, ended) = (begun.clone(), ended.clone());
             pool.run(Arc::clone(&doubt), move || {
                 most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                begun.send(()).unwrap();
                 gate.lock().unwrap().recv().unwrap();
                 running.fetch_sub(1, Ordering::SeqCst);
                 ended.send(()).unwrap();
@@ -177,6 +178,7 @@ mod tests {
             pool.run(Arc::clone(&good), move || done.send(()).unwrap());
         }
         assert_eq!(dones.iter().take(20).count(), 20);
+        assert_eq!(begins.iter().take(2).count(), 2, "two of the doubtful run, and wait");
         (0..20).for_each(|_| release.send(()).unwrap());
         assert_eq!(ends.iter().take(20).count(), 20);
         assert_eq!(most.load(Ordering::SeqCst), 2, "one less than the others have");

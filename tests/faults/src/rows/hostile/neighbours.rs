@@ -112,15 +112,15 @@ fn run(trial: &Trial) -> Result<Tally> {
     den.wait_for_neighbours(&mut host)?;
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let mut offered = CAPACITY_EVENTS as f64 / began.elapsed().as_secs_f64() / 2.0;
-    // A machine that has become busy since can do less.
-    while offered > OFFERED_LEAST && measure(&den, &mut host, offered, || Ok(()))?.kept < 0.9 {
-        offered /= 2.0;
-    }
 
     let mut tally = Tally::default();
-    tally.note("offered to each of two neighbours", format!("{offered:.0} events a second, half of what they can do"));
     for harm in &mut harms {
         let (mut with, mut without) = (Vec::new(), Vec::new());
+        harm.rest(&den, &mut host)?;
+        // A machine that has become busy since can do less.
+        while offered > OFFERED_LEAST && measure(&den, &mut host, offered, || Ok(()))?.kept < 0.9 {
+            offered /= 2.0;
+        }
         for _ in 0..rounds {
             harm.rest(&den, &mut host)?;
             without.push(measure(&den, &mut host, offered, || Ok(()))?);
@@ -146,6 +146,10 @@ fn run(trial: &Trial) -> Result<Tally> {
         tally
             .note(&format!("{name}: kept and p99 with it, without it"), format!("{}; {}", words(with), words(without)));
     }
+    tally.note(
+        "offered to each of two neighbours at last",
+        format!("{offered:.0} events a second, at most half of what they can do"),
+    );
     den.check_neighbours(&mut host)?;
     host.terminate();
     holds!(host.wait().success(), "the host did not end well\n{}", host.complaints());

@@ -135,21 +135,27 @@ impl Page {
     }
 
     fn check_bounds(&self) -> Result<(), PageError> {
-        let error = |problem| Err(PageError { line: self.line + 1, problem });
-        if self.line_bytes(self.line_start..self.buffer.len(), self.line == 0) > self.bounds.line_bytes_max {
-            return error(PageProblem::LineTooLong(self.bounds.line_bytes_max));
-        }
-        let bound = self.bounds.span_bytes_max.min(u32::MAX as usize);
-        // A page shorter than its longest line would be a contradiction in the settings.
-        if self.buffer.len() > bound { error(PageProblem::SpanTooLong(bound)) } else { Ok(()) }
+        let passed = self.bound_passed(self.line_start..self.buffer.len(), self.line == 0);
+        passed.map_or(Ok(()), |problem| Err(PageError { line: self.line + 1, problem }))
     }
 
-    /// How long a line is, or what came of it so far: without its end, and without the mark before the page's first one. It
+    /// The bound that a line, or what came of it so far, passes; of both the one that it passes first, byte by byte, for that
     /// must not depend on how the bytes were cut.
-    fn line_bytes(&self, line: Range<usize>, first: bool) -> usize {
-        let text = self.buffer.get(line).unwrap_or_default();
+    fn bound_passed(&self, line: Range<usize>, first: bool) -> Option<PageProblem> {
+        let PageBounds { line_bytes_max, span_bytes_max } = self.bounds;
+        let text = self.buffer.get(line.clone()).unwrap_or_default();
+        // Neither the mark before the page's first line counts, nor what may be the first half of the line's end.
         let mark = if first && text.starts_with(BOM) { BOM.len() } else { 0 };
-        text.len() - mark - usize::from(text.ends_with(b"\r"))
+        let length = mark.saturating_add(line_bytes_max);
+        let length = length.saturating_add(usize::from(text.get(length) == Some(&b'\r')));
+        let line_passes = (text.len() > length).then(|| line.start + length);
+        // A page shorter than its longest line would be a contradiction in the settings.
+        let bound = span_bytes_max.min(u32::MAX as usize);
+        match line_passes {
+            Some(place) if place <= bound => Some(PageProblem::LineTooLong(line_bytes_max)),
+            _ if line.end > bound => Some(PageProblem::SpanTooLong(bound)),
+            Some(_) | None => None,
+        }
     }
 
     /// Reads the line up to `end`; the next one begins at `next`.
@@ -159,11 +165,8 @@ impl Page {
         self.line += 1;
         let place = trimmed(&self.buffer, start..end, self.line == 1);
         let error = |problem| PageError { line: self.line, problem };
-        if self.line_bytes(start..end, self.line == 1) > self.bounds.line_bytes_max {
-            return Err(error(PageProblem::LineTooLong(self.bounds.line_bytes_max)));
-        }
-        if end > self.bounds.span_bytes_max.min(u32::MAX as usize) {
-            return Err(error(PageProblem::SpanTooLong(self.bounds.span_bytes_max)));
+        if let Some(problem) = self.bound_passed(start..end, self.line == 1) {
+            return Err(error(problem));
         }
         let line = self.buffer.get(place.clone()).unwrap_or_default();
         if line.is_empty() {

@@ -183,7 +183,9 @@ mod tests {
         assert_eq!(ends.iter().take(20).count(), 20);
         assert_eq!(most.load(Ordering::SeqCst), 2, "one less than the others have");
         pool.close();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
 
     #[test]
@@ -196,7 +198,9 @@ mod tests {
         }
         assert_eq!(dones.iter().take(3).count(), 3);
         pool.close();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
 
     #[test]
@@ -224,7 +228,9 @@ mod tests {
         (0..4).for_each(|_| release.send(()).unwrap());
         assert_eq!(dones.iter().take(4).count(), 4);
         pool.close();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
 
     #[test]
@@ -236,7 +242,9 @@ mod tests {
             pool.run(doubted(), move || _ = done.fetch_add(1, Ordering::SeqCst));
         }
         pool.close();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(done.load(Ordering::SeqCst), 50);
     }
 }

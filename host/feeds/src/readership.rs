@@ -145,7 +145,9 @@ impl<P: Pages> Readership<P> {
         reading.land(flight, spans, answer, end.as_ref());
         let (at, tidings, forgotten) = (reading.at.clone(), reading.tidings(), reading.is_forgotten());
         if shared && !forgotten {
-            spans.iter().for_each(|span| state.recent.keep(span));
+            for span in spans {
+                state.recent.keep(span);
+            }
         }
         state.ring(|rest| spans.iter().any(|span| span.from() == rest.place() && is_news(span)), None);
         let Some(end) = end else { return };

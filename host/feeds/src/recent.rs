@@ -189,7 +189,9 @@ mod tests {
         (0..3).for_each(|_| room.enter());
         let mut partitions = [(); 3].map(|()| Recent::new(Arc::clone(&room)));
         for at in 0..5 {
-            partitions.iter_mut().for_each(|recent| recent.keep(&span(at, at + 1)));
+            for recent in &mut partitions {
+                recent.keep(&span(at, at + 1));
+            }
             let kept = [0, 1, 2].map(|partition: usize| partitions[partition].after(&place(at)).is_some());
             assert_eq!(kept, [true, true, false], "a span that is larger than the share is kept while there is room");
             assert_eq!(room.kept(), 2 * BYTES);

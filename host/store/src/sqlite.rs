@@ -89,7 +89,7 @@ impl Sqlite {
             Check::Unfinished => Some(Checker::start(database_path(directory), Arc::clone(&stopped))?),
             Check::NotNeeded | Check::Passed => None,
         };
-        Ok(Self { inner: Arc::new(Inner { writer, pool, identity, stopped, checker }) })
+        Ok(Self { inner: Arc::new(Inner { writer, pool, stopped, identity, checker }) })
     }
 
     /// Ends the writer after the commits that wait, and notes that the store was closed well. Blocks. Whatever is

@@ -74,7 +74,7 @@ impl Kitchen {
         let mut kitchen =
             Self { dice, protocol, partition, ingredients: BTreeMap::new(), events: 0, cursors: Vec::new() };
         let mut pages = Vec::new();
-        for _ in 0..1 + kitchen.dice.usize(..6) {
+        for _ in 0..=kitchen.dice.usize(..6) {
             pages.push(kitchen.page());
         }
         let mut circle = Vec::new();
@@ -157,7 +157,7 @@ impl Kitchen {
         match self.dice.usize(..16) {
             0 => {
                 self.note("`Internal server error` at the end");
-                self.line(&mut page, b"Internal server error", Meaning::Bad);
+                Self::line(&mut page, b"Internal server error", Meaning::Bad);
             }
             1 => {
                 self.note("broken off");
@@ -179,7 +179,7 @@ impl Kitchen {
         page
     }
 
-    fn line(&mut self, page: &mut Page, bytes: &[u8], meaning: Meaning) {
+    fn line(page: &mut Page, bytes: &[u8], meaning: Meaning) {
         page.bytes.extend_from_slice(bytes);
         page.bytes.push(b'\n');
         page.lines.push(meaning);
@@ -231,7 +231,7 @@ impl Kitchen {
             _ => format!("{{\"n\":{number}}}"),
         };
         let line = self.envelope(&[Self::data(payload.as_bytes())]);
-        self.line(page, &line, Meaning::Event(payload));
+        Self::line(page, &line, Meaning::Event(payload));
     }
 
     /// A cursor: as a rule a new one, sometimes one that came before.
@@ -258,10 +258,10 @@ impl Kitchen {
     fn checkpoint(&mut self, page: &mut Page, cursor: String) {
         let text = serde_json::Value::String(cursor.clone()).to_string();
         let line = self.envelope(&[format!("\"cursor\":{text}").into_bytes()]);
-        self.line(page, &line, Meaning::Checkpoint(cursor.clone()));
+        Self::line(page, &line, Meaning::Checkpoint(cursor.clone()));
         if self.dice.u8(..10) == 0 {
             self.note("a checkpoint that is repeated");
-            self.line(page, &line, Meaning::Checkpoint(cursor));
+            Self::line(page, &line, Meaning::Checkpoint(cursor));
         }
     }
 
@@ -271,11 +271,11 @@ impl Kitchen {
             0 => {
                 self.note("a blank line");
                 let spaces = self.dice.usize(..4);
-                self.line(page, &b"  \t"[..spaces], Meaning::Nothing);
+                Self::line(page, &b"  \t"[..spaces], Meaning::Nothing);
             }
             1 if self.protocol == Protocol::FeedApi => {
                 self.note("a line of an unknown kind");
-                self.line(page, b"{\"heartbeat\":{\"at\":[1,2]}}", Meaning::Nothing);
+                Self::line(page, b"{\"heartbeat\":{\"at\":[1,2]}}", Meaning::Nothing);
             }
             2 => {
                 let missing = self.dice.usize(..2);
@@ -286,7 +286,7 @@ impl Kitchen {
                 self.events += 1;
                 let payload = self.events.to_string();
                 let line = self.envelope(&[Self::data(payload.as_bytes()), b"\"x\":\"\xff\xc3\x28\"".to_vec()]);
-                self.line(page, &line, Meaning::Event(payload));
+                Self::line(page, &line, Meaning::Event(payload));
             }
         }
     }
@@ -304,7 +304,7 @@ impl Kitchen {
             1 => "a line at the limit",
             _ => "a line of a byte more than the limit",
         });
-        self.line(page, &line, if over { Meaning::TooLong } else { Meaning::Event(payload) });
+        Self::line(page, &line, if over { Meaning::TooLong } else { Meaning::Event(payload) });
     }
 
     /// Lines that no reader can take as they are.
@@ -367,7 +367,7 @@ impl Kitchen {
         let misplaced = ingredient == "a byte order mark within a page" && page.bytes.is_empty();
         if !misplaced {
             self.note(ingredient);
-            self.line(page, &line, meaning);
+            Self::line(page, &line, meaning);
         }
     }
 }

@@ -97,7 +97,7 @@ fn run(task: Task) -> Result<()> {
 /// The rows of these names, or all.
 fn chosen(names: &[String]) -> Result<Vec<&'static Row>> {
     if names.is_empty() {
-        return Ok(ROWS.iter().copied().collect());
+        return Ok(ROWS.to_vec());
     }
     let find = |name: &String| {
         let found = ROWS.iter().copied().find(|row| row.name == name);

@@ -40,7 +40,9 @@ fn tried(kept: &Kept) -> String {
             continue;
         };
         let mut sum = Tally::default();
-        runs.values().for_each(|run| sum.merge(run.tally.clone()));
+        for run in runs.values() {
+            sum.merge(run.tally.clone());
+        }
         let found: BTreeSet<&str> = runs.values().flat_map(|run| run.found.iter().map(String::as_str)).collect();
         let found: Vec<String> = found.into_iter().map(|rule| format!("`{rule}`")).collect();
         let seeds: Vec<String> = runs.keys().map(u64::to_string).collect();

@@ -24,7 +24,10 @@ impl Queued {
             self.samples.pop_front();
         }
         for (_, then) in &self.samples {
-            let waited = now.1.iter().map(|(thread, wait)| *wait - then.get(thread).copied().unwrap_or(*wait));
+            let waited = now
+                .1
+                .iter()
+                .map(|(thread, wait)| (*wait).checked_sub(then.get(thread).copied().unwrap_or(*wait)).unwrap());
             self.longest = self.longest.max(waited.max().unwrap_or_default());
         }
         self.samples.push_back(now);

@@ -47,15 +47,15 @@ pub(crate) fn check(failure: &Failure) -> Result<()> {
                     let asked = asked.lock().expect("no holder panics").clone();
                     holds!(asked.len() > SUSPECT, "{failure:?}: asked {} times in twelve waits", asked.len());
                     for (number, pair) in asked.windows(2).enumerate() {
-                        let waited = pair[1].0 - pair[0].0;
+                        let pause = pair[1].0 - pair[0].0;
                         let doubled = retry.delay_min * 2_u32.saturating_pow(u32::try_from(number)?);
                         // Timers tick in whole milliseconds.
                         let least = wanted.max(doubled.min(retry.delay_max)).saturating_sub(Duration::from_millis(1));
                         let most = wanted.max((2 * doubled).min(retry.delay_max)) + Duration::from_millis(2);
-                        holds!((least..=most).contains(&waited), "{failure:?}: wait {number} was {waited:?}");
+                        holds!((least..=most).contains(&pause), "{failure:?}: wait {number} was {pause:?}");
                     }
-                    let warned = warned.load(Ordering::Relaxed);
-                    holds!(warned == 1, "{failure:?}: {warned} times it was said that the cursor is suspect");
+                    let times = warned.load(Ordering::Relaxed);
+                    holds!(times == 1, "{failure:?}: {times} times it was said that the cursor is suspect");
                 }
                 _ => {
                     sleep(Duration::from_hours(24)).await;

@@ -201,7 +201,9 @@ impl Topology {
         history.sort();
         let of_key = self.of_key;
         self.feed.change(|partitions| {
-            parents.iter().for_each(|parent| drop(partitions.remove(parent)));
+            for parent in parents {
+                drop(partitions.remove(parent));
+            }
             for child in children {
                 let share = history.iter().filter(|(_, event)| of_key[of(event)] == *child).cloned().collect();
                 partitions.insert(*child, Partition::of_history(ancestors, share));

@@ -100,7 +100,8 @@ impl std::error::Error for Violation {}
 /// Ends a row with a [`Violation`] unless a condition holds.
 macro_rules! holds {
     ($condition:expr, $($words:tt)+) => {
-        if !$condition {
+        let held: bool = $condition;
+        if !held {
             return Err(anyhow::Error::new($crate::trial::Violation(format!($($words)+))));
         }
     };

@@ -1,6 +1,7 @@
 //! Secrets: planted wherever one can stand, and looked for in everything that the program says, keeps and logs.
 
 use std::{
+    fmt::Write as _,
     fs,
     net::TcpListener,
     path::Path,
@@ -66,7 +67,8 @@ fn project(port: u16, nobody: u16) -> Project {
     let mut text = String::new();
     let mut feed = |name: &str, url: &str, token: &str, protocol: &str| {
         let partitions = if protocol == "zeroeventhub" { "partitions = 1\n" } else { "" };
-        text += &format!(
+        let _infallible = write!(
+            text,
             "[feeds.{name}]\nurl = \"{url}?code=pl4nted-query%2F1&x=pl4nted-query-2\"\nprotocol = \"{protocol}\"\n{partitions}\
              bearer-token = {token}\nrequest-headers = {{ x-key = \"pl4nted-header\", cookie = \"session=pl4nted-cookie\" }}\n\
              poll-interval = \"50ms\"\n[processors.{name}]\ncomponent = \"totals.wasm\"\nfeeds = [\"{name}\"]\n"

@@ -39,7 +39,7 @@ fn every_line_of_the_threat_model_is_held_by_a_test_that_exists() {
     let tests: BTreeSet<String> = sources(&["host", "tests"])
         .iter()
         .flat_map(|(_, text)| {
-            text.lines().map(str::trim).collect::<Vec<_>>().windows(2).flat_map(test).collect::<Vec<_>>()
+            text.lines().map(str::trim).collect::<Vec<_>>().windows(2).filter_map(test).collect::<Vec<_>>()
         })
         .collect();
     let rows: BTreeSet<String> = sources(&["tests/faults/src/rows"])

@@ -196,7 +196,9 @@ fn table(reader: &Reader, processor: Option<&ProcessorId>) -> anyhow::Result<(Ta
 fn table_with_keys(rows: Vec<[String; 10]>) -> Table {
     let names = ["number", "processor", "feed", "partition", "since", "copies", "cause", "reason", "key", "waits for"];
     let mut table = Table::new(names);
-    rows.into_iter().for_each(|row| table.row(row));
+    for row in rows {
+        table.row(row);
+    }
     table
 }
 

@@ -1,7 +1,7 @@
 //! The disk: what is surely on it, what was written since, and the images that a power cut may leave.
 //!
 //! A file's writes are on the disk when a sync of it has ended that began after them. Of the later ones each may be there, not be there,
-//! or be torn: each sector of 512 bytes old or new, in any order. A name (made, removed, renamed) is there when the directory was
+//! or be halved: each sector of 512 bytes old or new, in any order. A name (made, removed, renamed) is there when the directory was
 //! synced; before that it is as it was at any moment since.
 
 use std::{
@@ -50,7 +50,7 @@ pub(crate) struct Torn {
     /// Writes that are not.
     pub(crate) dropped: u64,
     /// Writes of which some sectors are there.
-    pub(crate) torn: u64,
+    pub(crate) halved: u64,
 }
 
 impl Disk {
@@ -108,7 +108,9 @@ impl Disk {
             until.entry(path).or_default().0 += 1;
         }
         // Each name as it was at some moment since its directory was synced.
-        until.values_mut().for_each(|(changes, kept)| *kept = dice.usize(..=*changes));
+        for (changes, kept) in until.values_mut() {
+            *kept = dice.usize(..=*changes);
+        }
         for (path, file) in &self.names_since {
             if let Some((_, kept)) = until.get_mut(path)
                 && *kept > 0
@@ -145,7 +147,7 @@ impl File {
             let whole = dice.u32(..100) < percent;
             match change {
                 Change::Write(offset, data) if dice.u8(..4) == 0 && percent % 100 != 0 => {
-                    torn.torn += 1;
+                    torn.halved += 1;
                     sectors(*offset, data).filter(|_| dice.bool()).for_each(|part| part.apply(&mut content));
                 }
                 change if whole => {
@@ -207,6 +209,14 @@ fn place(offset: u64) -> usize {
 mod tests {
     use super::*;
 
+    impl Disk {
+        fn follow_all(&mut self, records: &[Record]) {
+            for record in records {
+                self.follow(record);
+            }
+        }
+    }
+
     fn created(file: u64, path: &str) -> Record {
         Record::Created { file, path: path.into() }
     }
@@ -228,9 +238,9 @@ mod tests {
     fn what_was_synced_is_in_every_image_and_what_was_not_in_some() {
         let mut disk = Disk::default();
         disk.follow(&created(1, "a"));
-        sync(9).iter().for_each(|record| disk.follow(record));
+        disk.follow_all(&sync(9));
         disk.follow(&written(1, 1, 1024));
-        sync(1).iter().for_each(|record| disk.follow(record));
+        disk.follow_all(&sync(1));
         assert!(images(&disk).iter().all(|image| *image == [("a".into(), vec![1; 1024])]));
         disk.follow(&written(1, 2, 1024));
         let contents: Vec<_> = images(&disk).into_iter().map(|mut image| image.remove(0).1).collect();
@@ -249,9 +259,9 @@ mod tests {
     fn a_write_that_came_after_the_sync_began_is_not_covered_by_it() {
         let mut disk = Disk::default();
         disk.follow(&created(1, "a"));
-        sync(9).iter().for_each(|record| disk.follow(record));
+        disk.follow_all(&sync(9));
         let [begun, ended] = sync(1);
-        [begun, written(1, 1, 8), ended].iter().for_each(|record| disk.follow(record));
+        disk.follow_all(&[begun, written(1, 1, 8), ended]);
         assert!(images(&disk).iter().any(|image| image[0].1.is_empty()));
     }
 
@@ -259,13 +269,13 @@ mod tests {
     fn a_new_name_may_be_missing_until_its_directory_was_synced() {
         let mut disk = Disk::default();
         disk.follow(&created(1, "a"));
-        sync(1).iter().for_each(|record| disk.follow(record));
+        disk.follow_all(&sync(1));
         assert!(images(&disk).iter().any(Vec::is_empty));
-        sync(9).iter().for_each(|record| disk.follow(record));
+        disk.follow_all(&sync(9));
         disk.follow(&Record::Renamed { from: "a".into(), to: "b".into() });
         let names = |image: Vec<(PathBuf, Vec<u8>)>| image.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert!(images(&disk).into_iter().any(|image| names(image) == [PathBuf::from("b")]));
-        sync(9).iter().for_each(|record| disk.follow(record));
+        disk.follow_all(&sync(9));
         assert!(images(&disk).into_iter().all(|image| names(image) == [PathBuf::from("b")]));
     }
 }

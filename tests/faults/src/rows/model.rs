@@ -115,17 +115,17 @@ impl Publishers {
         let scripted = Scripted { generated, protocol: self.protocol, asked: Vec::new() };
         self.feeds.lock().expect("no holder panics").insert(partition.clone(), scripted);
         let follow = Follow::new(self.feed.clone(), Arc::new(|_| None));
-        let followed = follow.partition(&partition).await?;
+        let run = follow.partition(&partition).await?;
         let ended = |seen: &Seen| {
             let stands = seen.checkpoint.as_ref();
             stands.is_some_and(|at| is_stopped(at.status) || at.read_from.cursor().is_some_and(|at| at.as_str() == END))
         };
-        let seen = followed.seen(PATIENCE, ended).await;
-        let now = followed.now();
-        drop(followed);
+        let arrived = run.seen(PATIENCE, ended).await;
+        let now = run.now();
+        drop(run);
         let scripted = self.feeds.lock().expect("no holder panics").remove(&partition).context("it was there")?;
         let told = format!("{:?}, seed {seed}", self.protocol);
-        holds!(seen.is_some(), "{told}: it neither came to an end nor stopped; asked {:?}; {now:?}", scripted.asked);
+        holds!(arrived.is_some(), "{told}: it neither came to an end nor stopped; asked {:?}; {now:?}", scripted.asked);
         tally.count(compare(&told, &follow, &partition, &reference, &scripted.asked).await?);
         Ok(tally)
     }

@@ -84,7 +84,7 @@ fn check(history: &History, cut: usize, image: &[(PathBuf, Vec<u8>)], torn: Torn
     let found = history.find(cut, &opened)?;
     tally.add("writes kept", torn.kept);
     tally.add("writes dropped", torn.dropped);
-    tally.add("writes torn", torn.torn);
+    tally.add("writes torn", torn.halved);
     if torn != Torn::default() {
         tally.count("images with writes that were not synced");
     }
@@ -118,7 +118,8 @@ fn go_on(recording: &Recording, image: &[(PathBuf, Vec<u8>)]) -> Result<()> {
 /// A recording for this trial. Nothing about it depends on how the disk is, so one serves all trials of a seed in which the host
 /// keeps the rules.
 fn recording_of(trial: &Trial, rule: Option<&str>) -> Result<Arc<Recording>> {
-    static KEPT: Mutex<Option<((u64, usize), Arc<Recording>)>> = Mutex::new(None);
+    type Kept = ((u64, usize), Arc<Recording>);
+    static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
     let events = if trial.count < 500 { 40 } else { 700 };
     let of = (trial.seed, events);
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);

@@ -143,7 +143,8 @@ impl Case {
         if detail == "rotated" && asked.authorization == "Bearer new" || detail == "here" && redirected {
             return wire::page(good);
         }
-        let query = asked.query.iter().map(|(name, value)| format!("{name}={value}&")).collect::<String>();
+        let query: Vec<String> = asked.query.iter().map(|(name, value)| format!("{name}={value}&")).collect();
+        let query = query.concat();
         let location = match detail {
             "here" | "round" => format!("location: {}?{query}redirected=1\r\n", asked.path),
             "elsewhere" => format!("location: {other}?{query}\r\n"),

@@ -46,7 +46,7 @@ pub(super) fn fail(site: &mut Site, kind: Kind, at_start: bool) -> Result<&'stat
     site.shim.end()?;
     wait_until("the host ends or catches up", || !host.is_running() || site.caught_up() || is_stopped(&host));
     let ended = !host.is_running();
-    let (code, complaints) = site.end(&mut host)?;
+    let (code, complaints) = Site::end(&mut host)?;
     let records = site.shim.journal()?.records.split_off(before);
     require_no_sync_after_a_failed_one(&records)?;
     let failed: Vec<&PathBuf> = records.iter().filter_map(failed).collect();

@@ -29,7 +29,7 @@ pub(super) fn take_while_running(site: &mut Site) -> Result<&'static str> {
         !host.is_running() || host.logged("committed") > before + COMMITS_UNDER_WAY
     });
     let went_on = host.is_running();
-    let (code, complaints) = site.end(&mut host)?;
+    let (code, complaints) = Site::end(&mut host)?;
     holds!(!went_on, "tidemill.db{ending} was taken away, and the host went on without it");
     holds!(code == 1 && is_clear(&complaints), "tidemill.db{ending} was taken away:\n{complaints}");
     begin_again(site)?;
@@ -63,7 +63,7 @@ fn begin_again(site: &mut Site) -> Result<()> {
         let before = length(&log);
         let mut host = site.project.run(&["--until-idle"]);
         host.wait();
-        let (code, complaints) = site.end(&mut host)?;
+        let (code, complaints) = Site::end(&mut host)?;
         holds!(code == 1 && is_clear(&complaints), "a log without its database:\n{complaints}");
         holds!(length(&log) == before, "the log was {before} bytes long, and is {}", length(&log));
         fs::remove_file(log)?;
@@ -90,7 +90,7 @@ pub(super) fn garble(site: &mut Site, running: bool) -> Result<&'static str> {
             !host.is_running() || is_stopped(&host) || site.caught_up()
         });
         let stopped = !host.is_running();
-        let (code, complaints) = site.end(&mut host)?;
+        let (code, complaints) = Site::end(&mut host)?;
         holds!(!stopped || (code == 1 && is_clear(&complaints)), "a garbled tidemill.db{ending}:\n{complaints}");
     } else {
         host.kill();
@@ -124,7 +124,7 @@ fn overwrite(path: &Path, dice: &mut fastrand::Rng) -> Result<()> {
     let pages = (file.metadata()?.len() / PAGE_BYTES).max(1);
     let whole = dice.u8(..3) == 0;
     let chosen: Vec<u64> =
-        if whole { (0..pages).collect() } else { (0..1 + dice.u64(..8)).map(|_| dice.u64(..pages)).collect() };
+        if whole { (0..pages).collect() } else { (0..=dice.u64(..8)).map(|_| dice.u64(..pages)).collect() };
     for page in chosen {
         let garbage: Vec<u8> = (0..PAGE_BYTES).map(|_| dice.u8(..)).collect();
         file.write_all_at(&garbage, page * PAGE_BYTES)?;

@@ -33,7 +33,7 @@ pub(super) fn write(site: &mut Site, long: bool) -> Result<&'static str> {
     connection.execute_batch("ROLLBACK")?;
     drop(connection);
     wait_until("the host catches up", || site.caught_up() || !host.is_running());
-    let (code, complaints) = site.end(&mut host)?;
+    let (code, complaints) = Site::end(&mut host)?;
     holds!(code == 0, "the host ended over a lock:\n{complaints}");
     holds!(long || is_quiet(&complaints), "a moment is no trouble:\n{complaints}");
     site.check()?;
@@ -50,7 +50,7 @@ pub(super) fn read(site: &mut Site) -> Result<&'static str> {
     site.append();
     wait_until("the host catches up", || site.caught_up() || !host.is_running());
     holds!(sum()? == before, "a read transaction saw two moments");
-    let (code, complaints) = site.end(&mut host)?;
+    let (code, complaints) = Site::end(&mut host)?;
     holds!(code == 0 && is_quiet(&complaints), "a reader is no trouble:\n{complaints}");
     drop(connection);
     site.check()?;

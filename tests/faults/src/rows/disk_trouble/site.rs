@@ -113,7 +113,7 @@ impl Site {
     }
 
     /// Ends a host, which may have ended already, but not by a crash. Gives its code and what it complained of.
-    pub(super) fn end(&self, host: &mut Host) -> Result<(i32, String)> {
+    pub(super) fn end(host: &mut Host) -> Result<(i32, String)> {
         if host.is_running() {
             host.terminate();
         }

@@ -240,10 +240,8 @@ fn measure(den: &Den, host: &mut Host, per_second: f64, mut beside: impl FnMut()
             den.feed_neighbours(usize::try_from(due - last)?);
             offered.push((now, due));
             beside()?;
-        } else {
-            if done == last {
-                break;
-            }
+        } else if done == last {
+            break;
         }
         holds!(host.is_running(), "the host ended\n{}", host.complaints());
         thread::sleep(STEP);

@@ -108,7 +108,7 @@ fn run(trial: &Trial) -> Result<Tally> {
     let harmful: Vec<String> = (0..events).map(harmful).collect();
     let harmless: BTreeSet<String> =
         (0..events).flat_map(|number| (0..HARMLESS).map(move |of| harmless(number, of))).collect();
-    let digests: BTreeSet<String> = harmful.iter().map(|payload| digest(payload)).collect();
+    let digests: BTreeSet<String> = harmful.iter().map(digest).collect();
     let mut tally = Tally::default();
     for (harm, cause, words) in REJECTED {
         let found = parked.get(harm).map_or(&[][..], Vec::as_slice);
@@ -119,7 +119,7 @@ fn run(trial: &Trial) -> Result<Tally> {
             found.len(),
             digests.len()
         );
-        let component = digest(&hostile::component(harm));
+        let component = digest(hostile::component(harm));
         for event in found {
             let (is, why) = (text_of(event, "cause"), text_of(event, "reason"));
             holds!(is == cause && why.contains(words), "`{harm}` was put aside by `{is}`: {why}");

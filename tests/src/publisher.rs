@@ -37,6 +37,8 @@ struct Feed {
     /// Of 100 answers, how many break in the middle.
     breaks: AtomicUsize,
     requests: AtomicUsize,
+    /// The headers of the next answers, which are 503.
+    refusals: Mutex<Vec<Vec<(&'static str, String)>>>,
     /// The events of a span; 0 for another number each time.
     span: AtomicUsize,
 }
@@ -51,6 +53,7 @@ impl Publisher {
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             breaks: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
+            refusals: Mutex::default(),
             span: AtomicUsize::new(0),
         });
         let router = Router::new().route("/feed", get(page)).with_state(Arc::clone(&feed));
@@ -93,6 +96,11 @@ impl Publisher {
         self.feed.span.store(events, Ordering::Relaxed);
     }
 
+    /// So many of the next answers are 503 with these headers.
+    pub fn refuse(&self, answers: usize, headers: &[(&'static str, String)]) {
+        self.feed.refusals.lock().unwrap().extend(std::iter::repeat_n(headers.to_vec(), answers));
+    }
+
     /// How many requests were answered.
     #[must_use]
     pub fn requests(&self) -> usize {
@@ -102,6 +110,13 @@ impl Publisher {
 
 async fn page(State(feed): State<Arc<Feed>>, Query(query): Query<HashMap<String, String>>) -> Response {
     feed.requests.fetch_add(1, Ordering::Relaxed);
+    if let Some(headers) = feed.refusals.lock().unwrap().pop() {
+        let mut refusal = StatusCode::SERVICE_UNAVAILABLE.into_response();
+        refusal.headers_mut().extend(headers.into_iter().map(|(name, value)| {
+            (axum::http::HeaderName::from_static(name), axum::http::HeaderValue::from_str(&value).unwrap())
+        }));
+        return refusal;
+    }
     if query.get("n") != Some(&feed.partitions.len().to_string()) {
         return (StatusCode::BAD_REQUEST, "wrong n").into_response();
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::{
     StatusCode,
-    header::{HeaderMap, RETRY_AFTER},
+    header::{DATE, HeaderMap, RETRY_AFTER},
 };
 use tidemill_pipeline::{Failure, FailureKind, Stage, failpoint::breaks};
 
@@ -34,6 +34,8 @@ pub(crate) fn classify(status: StatusCode, headers: &HeaderMap, detail: &str, st
 }
 
 /// The wait that the publisher asked for, in seconds or as a date. What cannot be understood is no wait.
+///
+/// A date is measured from the answer's own `Date`: both are of the publisher's clock, and ours may be elsewhere.
 pub(crate) fn wait(headers: &HeaderMap) -> Option<Duration> {
     if breaks("retry-after") {
         return None;
@@ -42,8 +44,9 @@ pub(crate) fn wait(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    let until = httpdate::parse_http_date(text).ok()?;
+    let said = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    Some(until.duration_since(said.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -78,5 +81,18 @@ mod tests {
         for garbage in ["soon", "-1", "1.5", ""] {
             assert_eq!(wait(garbage), None, "{garbage:?}");
         }
+    }
+
+    #[test]
+    fn a_date_is_measured_by_the_clock_of_the_publisher() {
+        let at = |seconds: u64| httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let wait = |date: &str| {
+            let headers = [(RETRY_AFTER, at(1_000_007).parse().unwrap()), (DATE, date.parse().unwrap())];
+            wait(&HeaderMap::from_iter(headers))
+        };
+        assert_eq!(wait(&at(1_000_000)), Some(Duration::from_secs(7)));
+        assert_eq!(wait(&at(1_000_008)), Some(Duration::ZERO));
+        // Our own clock says that it was long ago.
+        assert_eq!(wait("now"), Some(Duration::ZERO));
     }
 }

@@ -1,6 +1,7 @@
 //! The rows of the matrix, in the order of the page.
 
 mod backup;
+mod clock_jumps;
 mod disk_trouble;
 mod hostile;
 mod hosts;
@@ -28,6 +29,7 @@ pub(crate) const ROWS: &[&Row] = &[
     &slow::ROW,
     &topologies::ROW,
     &disk_trouble::ROW,
+    &clock_jumps::ROW,
     &reload::ROW,
     &backup::ROW,
     &hostile::rejected::ROW,

@@ -60,9 +60,10 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// From now on the end of this connection leaves the log as it is. As a rule the last one writes it into the database, syncs both, and removes it.
-pub(crate) fn leave_log(connection: &Connection) -> Result<()> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+/// Says whether the end of this connection, if it is the last one, writes the log into the database, syncs both, and
+/// removes the log. After an error it must not: it might be a second sync after one that failed.
+pub(crate) fn tidy_up_at_the_end(connection: &Connection, tidies_up: bool) -> Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !tidies_up)?;
     Ok(())
 }
 
@@ -71,7 +72,7 @@ pub(crate) fn open_host_reader(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_WAIT)?;
     connection.pragma_update(None, "query_only", true)?;
-    leave_log(&connection)?;
+    tidy_up_at_the_end(&connection, false)?;
     connection.pragma_update(None, "cache_size", -8 * 1024)?;
     Ok(connection)
 }

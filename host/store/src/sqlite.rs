@@ -10,7 +10,7 @@ use tidemill_pipeline::{
 
 use crate::{
     apply,
-    connection::{create_file, database_path, open_writer},
+    connection::{create_file, database_path, open_writer, tidy_up_at_the_end},
     error::{Result, StoreError},
     gate::Gate,
     identity::{self, Identity},
@@ -76,9 +76,16 @@ impl Sqlite {
         identity::refuse_log_alone(&path)?;
         create_file(&path)?;
         let mut connection = open_writer(&path)?;
+        // The writer changes that when all has gone well.
+        tidy_up_at_the_end(&connection, false)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        schema::migrate(&mut connection)?;
-        let check = integrity::begin(&mut connection, &path, boot, options.check_time)?;
+        let begun = schema::migrate(&mut connection)
+            .and_then(|()| integrity::begin(&mut connection, &path, boot, options.check_time));
+        let check = begun.inspect_err(|error| {
+            if error.stops_the_store() {
+                integrity::mark_suspect(&path);
+            }
+        })?;
         let identity = Identity::of(&path)?;
         let gate = Arc::new(Gate::default());
         let wal = Wal::watch(&mut connection, Arc::clone(&gate), options.wal_bytes_max)?;

@@ -207,10 +207,10 @@ impl WriterThread {
             }
         }
         self.wal.end();
-        if self.stopped.failure().is_some()
-            && let Err(error) = connection::leave_log(&self.connection)
+        if self.stopped.failure().is_none()
+            && let Err(error) = connection::tidy_up_at_the_end(&self.connection, true)
         {
-            tracing::warn!(cause = %error, "the log could not be left as it is");
+            tracing::warn!(cause = %error, "the log is left for the next start");
         }
         std::mem::forget(guard);
     }

@@ -49,3 +49,26 @@ fn status_says_that_a_publisher_is_away_until_it_comes() {
     assert!(project.status()["troubles"].as_array().unwrap().is_empty(), "who does not run does not wait");
     assert!(!project.path().join("data/troubles.json").exists());
 }
+
+#[test]
+fn a_component_whose_code_cannot_be_kept_is_tried_again_and_needs_no_other_file() {
+    let project = Project::new(
+        "[feeds.orders]\nurl = \"file:orders.ndjson\"\n\
+         [processors.totals]\ncomponent = \"totals.wasm\"\nfeeds = [\"orders\"]\n",
+    );
+    project.put("totals.wasm", &example("rust", "totals"));
+    fs::write(project.path().join("orders.ndjson"), "{\"user\":\"ada\",\"amount\":3}\n").unwrap();
+    project.run_until_idle();
+    // In the place of the compiled code lies what no file can replace.
+    let code = fs::read_dir(project.path().join("data/code")).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(&code).unwrap();
+    fs::create_dir_all(code.join("in-the-way")).unwrap();
+    let mut host = project.run(&[]);
+    host.wait_for("the component cannot be loaded now; it is tried again", 1);
+    let said = host.complaints();
+    assert!(said.contains("cache of compiled code") && said.contains("look at the space on the disk"), "{said}");
+    fs::remove_dir_all(&code).unwrap();
+    host.wait_for("the processor starts", 1);
+    host.terminate();
+    assert!(host.wait().success());
+}

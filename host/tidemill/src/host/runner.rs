@@ -122,7 +122,8 @@ impl Runner {
                 }
                 Err(error) if components::passing(&error).is_some() => {
                     let wait = backoff.next(None);
-                    tracing::warn!(processor = %self.id.name, cause = format!("{error:#}"), ?wait, "the component cannot be loaded now; it is tried again");
+                    let hint = components::passing(&error).and_then(|failure| failure.hint.as_deref());
+                    tracing::warn!(processor = %self.id.name, cause = format!("{error:#}"), hint, ?wait, "the component cannot be loaded now; it is tried again");
                     self.state.send_replace(RunnerState::Loading);
                     again = Some(Instant::now() + wait);
                     if let Some(answer) = answer.take() {
@@ -215,8 +216,9 @@ impl Runner {
             Ok(_) => backoff.reset(),
             Err(error) if components::passing(&error).is_some() => {
                 let wait = backoff.next(None);
+                let hint = components::passing(&error).and_then(|failure| failure.hint.as_deref());
                 tracing::warn!(
-                    processor = %self.id.name, cause = format!("{error:#}"), running = was.short(), ?wait,
+                    processor = %self.id.name, cause = format!("{error:#}"), hint, running = was.short(), ?wait,
                     "the changed component cannot be loaded now; it is tried again"
                 );
                 return Some(Instant::now() + wait);

@@ -3,11 +3,11 @@
 use std::{ffi::OsString, fmt, path::Path, sync::Arc, thread::available_parallelism, time::Duration};
 
 use anyhow::Context as _;
-use tidemill_engine::{CodeHashes, Compiler, CompilerCommand, EngineSettings, LogLevel, ProcessorSettings};
+use tidemill_engine::{CodeHashes, Compiler, CompilerCommand, EngineSettings, LoadError, LogLevel, ProcessorSettings};
 use tidemill_feeds::{Address, Bounds, Credential, FeedSettings};
 use tidemill_pipeline::{
     Claim, Digest, Failure, FeedName, FetchSettings, Observer, PartitionKey, ProcessorId, ProcessorName, RetryPolicy,
-    WorkerSettings,
+    Stage, WorkerSettings,
 };
 use tidemill_store::{DataLock, Options, Owner, RequestKind, Requests};
 
@@ -106,7 +106,14 @@ impl Wiring {
         if is_long_work(&self.engine, bytes) {
             tracing::info!(target: COMPILING_TARGET, "{}", compiling(&config.component, bytes));
         }
-        let component = self.engine.load(bytes, &limits(config));
+        let component = self.engine.load(bytes, &limits(config)).map_err(|error| {
+            if matches!(error, LoadError::Cache(_)) {
+                // It says nothing about the component: the same goes well when the disk does.
+                let failure = Failure::unavailable(Stage::Load, error.to_string());
+                return failure.hint("look at the space on the disk and at the directory's owner").into();
+            }
+            anyhow::Error::from(error)
+        });
         component.with_context(|| format!("the component {} does not load", config.component.display()))
     }
 

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use e2e::project::wait_until;
 use rustix::io::Errno;
 
 use super::{
     Kind,
-    site::{Site, is_clear, is_of_the_database, is_quiet, is_stopped},
+    site::{Site, is_clear, is_of_the_database, is_quiet, is_stopped, wait},
 };
 use crate::{
     disk::{Record, Trouble},
@@ -34,17 +33,17 @@ pub(super) fn fail(site: &mut Site, kind: Kind, at_start: bool) -> Result<&'stat
         site.append();
         host
     };
-    wait_until("the host ends, catches up, or complains", || {
-        is_stopped(&host) || is_clear(&host.complaints()) || !host.is_running() || site.caught_up()
-    });
+    wait("the host ends, catches up, or complains", &mut host, |host| {
+        is_stopped(host) || is_clear(&host.complaints()) || !host.is_running() || site.caught_up()
+    })?;
     if kind == Kind::FailedSync {
         // Whoever would try again has the time for it.
-        wait_until("the host ends, catches up, or goes on", || {
-            !host.is_running() || site.caught_up() || is_stopped(&host)
-        });
+        wait("the host ends, catches up, or goes on", &mut host, |host| {
+            !host.is_running() || site.caught_up() || is_stopped(host)
+        })?;
     }
     site.shim.end()?;
-    wait_until("the host ends or catches up", || !host.is_running() || site.caught_up() || is_stopped(&host));
+    wait("the host ends or catches up", &mut host, |host| !host.is_running() || site.caught_up() || is_stopped(host))?;
     let ended = !host.is_running();
     let (code, complaints) = Site::end(&mut host)?;
     let records = site.shim.journal()?.records.split_off(before);
@@ -99,6 +98,9 @@ fn require_no_sync_after_a_failed_one(records: &[Record]) -> Result<()> {
     for record in records {
         match record {
             Record::Begun(_) => failed = None,
+            // The journal of a rollback is there only while a new database gets its first page, with nothing in it yet. SQLite
+            // itself syncs it again when it closes the file.
+            Record::Failed { call: 's', path } if path.to_string_lossy().ends_with("-journal") => {}
             Record::Failed { call: 's', path } => failed = Some(path),
             Record::Syncing { path, .. } => {
                 holds!(failed != Some(path), "{} was synced again after that had failed", path.display());

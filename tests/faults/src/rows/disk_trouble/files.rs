@@ -7,9 +7,8 @@ use std::{
 };
 
 use anyhow::Result;
-use e2e::project::wait_until;
 
-use super::site::{Site, is_clear, is_stopped};
+use super::site::{COMMITS_OF_AN_APPEND, Site, is_clear, is_stopped, wait};
 use crate::{fold, trial::holds};
 
 const PAGE_BYTES: u64 = 4096;
@@ -21,13 +20,13 @@ pub(super) fn take_while_running(site: &mut Site) -> Result<&'static str> {
     let ending = ["", "-wal", "-shm"][site.dice.usize(..3)];
     let moved = if site.dice.bool() { "" } else { "gone" };
     let mut host = site.run_into_the_work()?;
-    wait_until("the host catches up", || site.caught_up());
+    wait("the host catches up", &mut host, |_| site.caught_up())?;
     let before = host.logged("committed");
     site.remove(moved, &[ending])?;
     site.append();
-    wait_until("the host ends or goes on", || {
+    wait("the host ends or goes on", &mut host, |host| {
         !host.is_running() || host.logged("committed") > before + COMMITS_UNDER_WAY
-    });
+    })?;
     let went_on = host.is_running();
     let (code, complaints) = Site::end(&mut host)?;
     holds!(!went_on, "tidemill.db{ending} was taken away, and the host went on without it");
@@ -85,10 +84,12 @@ pub(super) fn garble(site: &mut Site, running: bool) -> Result<&'static str> {
     if running {
         let ending = if site.dice.u8(..4) == 0 { "-wal" } else { "" };
         overwrite(&site.file(ending), &mut site.dice)?;
+        let before = host.logged("committed");
         site.append();
-        wait_until("the host ends, stops or catches up", || {
-            !host.is_running() || is_stopped(&host) || site.caught_up()
-        });
+        // The host may have everything in memory, and go on where others cannot read any more.
+        wait("the host ends, stops or applies what is new", &mut host, |host| {
+            !host.is_running() || is_stopped(host) || host.logged("committed") >= before + COMMITS_OF_AN_APPEND
+        })?;
         let stopped = !host.is_running();
         let (code, complaints) = Site::end(&mut host)?;
         holds!(!stopped || (code == 1 && is_clear(&complaints)), "a garbled tidemill.db{ending}:\n{complaints}");

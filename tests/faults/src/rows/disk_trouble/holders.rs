@@ -6,10 +6,9 @@ use std::{
 };
 
 use anyhow::Result;
-use e2e::project::wait_until;
 use rusqlite::Connection;
 
-use super::site::{Site, is_clear, is_quiet};
+use super::site::{Site, is_clear, is_quiet, wait};
 use crate::trial::holds;
 
 /// As long as a host waits for a program that writes.
@@ -24,7 +23,7 @@ pub(super) fn write(site: &mut Site, long: bool) -> Result<&'static str> {
     let held = Instant::now();
     site.append();
     if long {
-        wait_until("the host says that it waits", || is_clear(&host.complaints()) || !host.is_running());
+        wait("the host says that it waits", &mut host, |host| is_clear(&host.complaints()) || !host.is_running())?;
         holds!(held.elapsed() + Duration::from_millis(500) >= BUSY_WAIT, "it waited for {:?} only", held.elapsed());
     } else {
         // It is the length of the fault, not a wait for something.
@@ -32,7 +31,7 @@ pub(super) fn write(site: &mut Site, long: bool) -> Result<&'static str> {
     }
     connection.execute_batch("ROLLBACK")?;
     drop(connection);
-    wait_until("the host catches up", || site.caught_up() || !host.is_running());
+    wait("the host catches up", &mut host, |host| site.caught_up() || !host.is_running())?;
     let (code, complaints) = Site::end(&mut host)?;
     holds!(code == 0, "the host ended over a lock:\n{complaints}");
     holds!(long || is_quiet(&complaints), "a moment is no trouble:\n{complaints}");
@@ -48,7 +47,7 @@ pub(super) fn read(site: &mut Site) -> Result<&'static str> {
     let sum = || connection.query_row("SELECT sum(position) FROM checkpoint", [], |row| row.get::<_, i64>(0));
     let before = sum()?;
     site.append();
-    wait_until("the host catches up", || site.caught_up() || !host.is_running());
+    wait("the host catches up", &mut host, |host| site.caught_up() || !host.is_running())?;
     holds!(sum()? == before, "a read transaction saw two moments");
     let (code, complaints) = Site::end(&mut host)?;
     holds!(code == 0 && is_quiet(&complaints), "a reader is no trouble:\n{complaints}");

@@ -3,6 +3,8 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::Result;
@@ -21,6 +23,11 @@ use crate::{
 
 const PARTITIONS: usize = 2;
 const EVENTS: usize = 60;
+const BATCH_EVENTS: usize = 10;
+/// What is appended at once takes so many commits at least.
+pub(super) const COMMITS_OF_AN_APPEND: usize = PARTITIONS * EVENTS / BATCH_EVENTS;
+/// A host waits 5 s for a lock, and less than that before it tries again.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A project, its feed, and its shim.
 pub(super) struct Site {
@@ -48,11 +55,8 @@ impl Site {
         let durability = if syncs || self.dice.bool() { "full" } else { "normal" };
         self.project.configure(&configuration(&self.publisher, durability));
         if anew {
-            self.remove("", &["", "-wal", "-shm"])?;
-            // The compiled code may stay: it is not what is tried, and takes long.
-            let components = self.data().join("components");
-            if components.exists() {
-                fs::remove_dir_all(components)?;
+            if self.data().exists() {
+                fs::remove_dir_all(self.data())?;
             }
         } else {
             self.append();
@@ -143,6 +147,16 @@ pub(super) fn is_clear(complaints: &str) -> bool {
     })
 }
 
+/// Waits for what must happen in time.
+pub(super) fn wait(what: &str, host: &mut Host, mut happens: impl FnMut(&mut Host) -> bool) -> Result<()> {
+    let began = Instant::now();
+    while !happens(host) {
+        holds!(began.elapsed() < WAIT_MAX, "{what}: not within {WAIT_MAX:?}\n{}", host.complaints());
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
 /// Whether a partition stands until somebody does something.
 pub(super) fn is_stopped(host: &Host) -> bool {
     let stops =
@@ -164,7 +178,7 @@ pub(super) fn is_of_the_database(path: &Path) -> bool {
 fn configuration(publisher: &Publisher, durability: &str) -> String {
     format!(
         "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"20ms\"\n\
-         [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = 10\ndurability = \"{durability}\"\n",
+         [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = {BATCH_EVENTS}\ndurability = \"{durability}\"\n",
         publisher.url()
     )
 }

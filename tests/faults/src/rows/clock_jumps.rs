@@ -39,7 +39,7 @@ const JUMP_MAX: u64 = 86_400;
 /// The longest wait that a host may announce: the publisher asks for a second, and the host's own waits grow from a tenth of one.
 const WAIT_MAX: f64 = 10.0;
 /// How long a run with its waits may last. On a quiet machine it takes a second or two.
-const RUN_MAX: Duration = Duration::from_secs(60);
+const RUN_MAX: Duration = Duration::from_mins(1);
 
 fn run(trial: &Trial) -> Result<Tally> {
     let mut dice = trial.dice();

@@ -27,7 +27,7 @@ const BATCH_EVENTS: usize = 10;
 /// What is appended at once takes so many commits at least.
 pub(super) const COMMITS_OF_AN_APPEND: usize = PARTITIONS * EVENTS / BATCH_EVENTS;
 /// A host waits 5 s for a lock, and less than that before it tries again.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// A project, its feed, and its shim.
 pub(super) struct Site {

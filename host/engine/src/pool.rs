@@ -119,12 +119,13 @@ impl Pool {
             let mine = |job: &Job| job.kind() == kind;
             // At the end everybody does what is left.
             let place = queue.jobs.iter().position(|job| queue.closed || mine(job));
-            let job = place.and_then(|place| queue.jobs.remove(place));
-            // What has become of another kind since it was queued is the others' now.
+            // What is passed over is the others'. It may have become so since it was queued, and then nobody told them. Those
+            // further back are looked at by who comes next: thousands may wait.
             let other = if kind == Kind::Ordinary { Kind::Doubtful } else { Kind::Ordinary };
-            if queue.jobs.iter().any(|job| !mine(job)) {
+            if place.unwrap_or(queue.jobs.len()) > 0 {
                 self.changed(other).notify_one();
             }
+            let job = place.and_then(|place| queue.jobs.remove(place));
             if job.is_some() || queue.closed {
                 return job;
             }

@@ -5,7 +5,7 @@ mod shown;
 mod trials;
 mod way;
 
-use std::path::Path;
+use std::{mem, path::Path};
 
 use tidemill_pipeline::{PartitionKey, Span};
 
@@ -43,17 +43,16 @@ pub(super) fn execute(args: &VerifyArgs, config: &Path) -> anyhow::Result<Exit> 
 
     let mut shown = Shown::new(args.json, &args.processor);
     // Event by event: where the component asks to stop, it stops in every other way too, with more or less before it.
-    let first = Way { instances: tidemill_pipeline::Instances::Fresh, events_max: 1 };
-    let alone = trials.run(first, &spans)?;
-    if let Some(end) = &alone.end {
+    let mut alone = trials.run(Way::ALONE, &spans)?;
+    if let Some(end) = alone.end.take() {
         spans = prefix(&spans, end.events_before);
-        shown.ends(end);
+        shown.ends(&end);
     }
     let way = Way::reference(&settings);
     let reference = trials.run(way, &spans)?;
     shown.begin(way, &reference);
     for way in Way::others(&settings) {
-        let tried = trials.run(way, &spans)?;
+        let tried = if way == Way::ALONE { mem::take(&mut alone) } else { trials.run(way, &spans)? };
         let parting = match reference.parts_from(&tried) {
             None => None,
             Some(_) => Some(parting::find(&trials, way, &spans)?),

@@ -19,6 +19,9 @@ pub(super) struct Way {
 const SOME: usize = 7;
 
 impl Way {
+    /// Every event in a call of its own, and nothing is kept.
+    pub(super) const ALONE: Self = Self { instances: Instances::Fresh, events_max: 1 };
+
     /// What the others are compared with: nothing is kept, batches are as large as they may be.
     pub(super) fn reference(settings: &CaseDefaults) -> Self {
         Self { instances: Instances::Fresh, events_max: settings.batch.events_max }

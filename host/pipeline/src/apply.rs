@@ -146,23 +146,28 @@ fn put_behind(
     let event = batch.range(index..index + 1).next().expect("the index is within the batch");
     let reason = format!("an event before it with the key `{key}` is parked");
     queues.hold(key.clone()).map_err(|failure| Unapplied::Refused(Refusal::Host(failure)))?;
-    let event = ParkedEvent {
+    let event = ParkedEvent { key: Some(key), ..parked(batch, index, &event, BEHIND, reason) };
+    aside.take(Rejected { index, event, policy: RejectPolicy::Park });
+    Ok(())
+}
+
+/// An event of a batch as it is put aside: by nobody yet, for this cause, with no key to wait for.
+fn parked(batch: &Batch, index: usize, event: &EventRef<'_>, cause: &str, reason: String) -> ParkedEvent {
+    ParkedEvent {
         id: ParkedId {
             key: batch.key().clone(),
             span_from: batch.span_of(index).from().clone(),
             payload: Digest::of(event.data().as_bytes()),
         },
         copies: 1,
-        key: Some(key),
+        key: None,
         payload: event.data().to_value(),
         metadata: event.metadata().cloned(),
-        cause: BEHIND.to_owned(),
+        cause: cause.to_owned(),
         reason,
         backtrace: None,
         component: None,
-    };
-    aside.take(Rejected { index, event, policy: RejectPolicy::Park });
-    Ok(())
+    }
 }
 
 /// How many whole spans come before an event.
@@ -266,7 +271,12 @@ impl<P: Processor> Pieces<'_, P> {
     fn set_aside(&mut self, index: usize, rejection: Rejection) -> Result<(), Unapplied> {
         failpoint::reach("culprit-found");
         let event = self.batch.range(index..index + 1).next().expect("the index is within the batch");
-        let mut event = self.parked(&event, rejection);
+        let undeliverable = rejection.cause == RejectionCause::Undeliverable;
+        let mut event = ParkedEvent {
+            backtrace: rejection.backtrace,
+            component: (!undeliverable).then(|| self.processor.code().component),
+            ..parked(self.batch, index, &event, rejection.cause.as_str(), rejection.reason)
+        };
         let policy = self.policy.of(&event.id);
         if policy == RejectPolicy::Park
             && let Some(key) = self.queues.key(index)
@@ -280,25 +290,6 @@ impl<P: Processor> Pieces<'_, P> {
             RejectPolicy::Skip | RejectPolicy::Park => self.aside.take(rejected),
         }
         Ok(())
-    }
-
-    fn parked(&self, event: &EventRef<'_>, rejection: Rejection) -> ParkedEvent {
-        let undeliverable = rejection.cause == RejectionCause::Undeliverable;
-        ParkedEvent {
-            id: ParkedId {
-                key: self.batch.key().clone(),
-                span_from: self.batch.from().clone(),
-                payload: Digest::of(event.data().as_bytes()),
-            },
-            copies: 1,
-            key: None,
-            payload: event.data().to_value(),
-            metadata: event.metadata().cloned(),
-            cause: rejection.cause.as_str().to_owned(),
-            reason: rejection.reason,
-            backtrace: rejection.backtrace,
-            component: (!undeliverable).then(|| self.processor.code().component),
-        }
     }
 }
 

@@ -74,6 +74,20 @@ impl Publisher {
         self.feed.partitions[partition].lock().unwrap().extend(events);
     }
 
+    /// Appends so many events to a partition that say their number, counted from 0 over all that the partition has.
+    pub fn append_numbered(&self, partition: usize, count: usize) {
+        let mut events = self.feed.partitions[partition].lock().unwrap();
+        let begin = events.len();
+        events.extend((begin..begin + count).map(|number| format!("{{\"number\":{number}}}")));
+    }
+
+    /// The section of a configuration that reads it, under this name. Further settings may follow.
+    #[must_use]
+    pub fn section(&self, name: &str) -> String {
+        let (url, partitions) = (self.url(), self.partitions());
+        format!("[feeds.{name}]\nurl = \"{url}\"\nprotocol = \"zeroeventhub\"\npartitions = {partitions}\n")
+    }
+
     /// How many partitions the feed has.
     #[must_use]
     pub fn partitions(&self) -> usize {

@@ -3,11 +3,7 @@
 //! A component passes a case if the case says so, and if it wrote in each batch what the Rust component wrote, byte for byte.
 //! What a failure says may differ in words where the case does not fix them.
 
-use std::{
-    collections::BTreeMap,
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
 
 use tidemill::{
     cases::{Case, CaseDefaults, CaseFailure, CaseOutcome, Workbench, compare},
@@ -16,6 +12,7 @@ use tidemill::{
 use tidemill_engine::{Compiler, Component};
 use tidemill_pipeline::Change;
 
+pub use crate::guest_build::root;
 use crate::guest_host::built_with;
 
 /// The processors that exist in every language, and have cases.
@@ -148,12 +145,6 @@ impl fmt::Display for Verdicts {
 #[must_use]
 pub fn built(folder: &str, component: &str) -> PathBuf {
     root().join("target/guests").join(folder).join(format!("{component}.wasm"))
-}
-
-/// The root of the checkout.
-#[must_use]
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn name(processor: &str, case: &Case) -> String {

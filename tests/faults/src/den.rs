@@ -172,10 +172,7 @@ fn done(stands: &[Stand]) -> i64 {
 
 /// A feed's section, for a publisher that speaks ZeroEventHub.
 pub(crate) fn feed(name: &str, publisher: &Publisher) -> String {
-    let (url, partitions) = (publisher.url(), publisher.partitions());
-    format!(
-        "[feeds.{name}]\nurl = \"{url}\"\nprotocol = \"zeroeventhub\"\npartitions = {partitions}\npoll-interval = \"20ms\"\n"
-    )
+    format!("{}poll-interval = \"20ms\"\n", publisher.section(name))
 }
 
 /// The end of a long text.

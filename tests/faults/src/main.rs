@@ -37,7 +37,7 @@ use std::{panic, process::ExitCode, time::Instant};
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
 
-use crate::{places::Places, results::Results, row::Row, rows::ROWS};
+use crate::{results::Results, row::Row, rows::ROWS};
 
 /// Does to the host what the world does, and checks that nothing is lost and nothing applied twice.
 #[derive(Debug, Parser)]
@@ -90,7 +90,7 @@ fn run(task: Task) -> Result<()> {
             }
             Ok(())
         }
-        Task::Page => page::write(&Places::find()?),
+        Task::Page => page::write(),
     }
 }
 
@@ -121,17 +121,16 @@ fn quick(names: &[String]) -> Result<()> {
 }
 
 fn full(names: &[String], seed: u64, count: Option<u64>) -> Result<()> {
-    let places = Places::find()?;
     let mut failed = Vec::new();
     for row in chosen(names)? {
         match row.run(seed, count.unwrap_or(row.full)) {
-            Ok(done) => Results::open(&places)?.keep(row.name, seed, done)?,
+            Ok(done) => Results::open()?.keep(row.name, seed, done)?,
             Err(error) => {
                 eprintln!("{}: {error:#}", row.name);
                 failed.push(row.name);
             }
         }
-        page::write(&places)?;
+        page::write()?;
     }
     ensure!(failed.is_empty(), "did not hold: {}", failed.join(", "));
     Ok(())

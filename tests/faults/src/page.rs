@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 use anyhow::{Context as _, Result};
+use tidemill::output::grouped;
 
 use crate::{
-    places::Places,
+    places::docs,
     results::{Kept, Results},
     row::Row,
     rows::ROWS,
@@ -16,10 +17,10 @@ const BEGIN: &str = "<!-- tried: `cargo xtask faults` writes what follows -->";
 const END: &str = "<!-- end of what was tried -->";
 
 /// Writes the page.
-pub(crate) fn write(places: &Places) -> Result<()> {
-    let page = places.docs("reliability.md");
+pub(crate) fn write() -> Result<()> {
+    let page = docs("reliability.md");
     let before = fs::read_to_string(&page)?;
-    fs::write(page, renewed(&before, Results::open(places)?.kept())?)?;
+    fs::write(page, renewed(&before, Results::open()?.kept())?)?;
     Ok(())
 }
 
@@ -78,23 +79,15 @@ fn linked(row: &Row) -> String {
     format!("[{}](#{})", row.fault, row.name)
 }
 
-/// A number with a comma between groups of three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let grouped = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>();
-    grouped.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_page_is_that_of_the_results_beside_it() {
-        let places = Places::find().unwrap();
-        let page = fs::read_to_string(places.docs("reliability.md")).unwrap();
+        let page = fs::read_to_string(docs("reliability.md")).unwrap();
         assert!(
-            renewed(&page, Results::open(&places).unwrap().kept()).unwrap() == page,
+            renewed(&page, Results::open().unwrap().kept()).unwrap() == page,
             "docs/reliability.md was edited between the marks, or a row was renamed\nhint: cargo xtask faults --page"
         );
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    places::Places,
+    places,
     trial::{Done, Tally},
 };
 
@@ -37,15 +37,15 @@ pub(crate) struct Run {
 
 impl Results {
     /// What is there.
-    pub(crate) fn open(places: &Places) -> Result<Self> {
-        let file = places.docs("reliability.json");
+    pub(crate) fn open() -> Result<Self> {
+        let file = places::docs("reliability.json");
         let kept = if file.exists() {
             let text = fs::read_to_string(&file)?;
             serde_json::from_str(&text).with_context(|| format!("{} cannot be read", file.display()))?
         } else {
             Kept::new()
         };
-        Ok(Self { file, commit: places.commit()?, kept })
+        Ok(Self { file, commit: places::commit()?, kept })
     }
 
     /// What is kept.

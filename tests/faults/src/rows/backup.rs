@@ -70,9 +70,9 @@ impl Office {
         let publisher = Publisher::start(PARTITIONS, seed);
         publisher.set_span(BATCH);
         let configuration = format!(
-            "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"10ms\"\n\
+            "{}poll-interval = \"10ms\"\n\
              [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = {BATCH}\n",
-            publisher.url()
+            publisher.section("witness")
         );
         let [mut project, mut elsewhere] = [Project::new(&configuration), Project::new(&configuration)];
         for project in [&mut project, &mut elsewhere] {
@@ -101,8 +101,7 @@ impl Office {
     /// Makes a backup under load, restores it elsewhere, compares, goes on there to the end, and compares again.
     fn back_up(&mut self, dice: &mut fastrand::Rng, tally: &mut Tally) -> Result<()> {
         for partition in 0..PARTITIONS {
-            let begin = self.publisher.events(partition).len();
-            self.publisher.append(partition, (begin..begin + EVENTS).map(|number| format!("{{\"number\":{number}}}")));
+            self.publisher.append_numbered(partition, EVENTS);
         }
         let before = self.positions()? + dice.u64(1..200);
         self.wait_until(before)?;

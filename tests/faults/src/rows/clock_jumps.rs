@@ -49,8 +49,7 @@ fn run(trial: &Trial) -> Result<Tally> {
     let shim = Shim::under(&mut jumping, "bj")?;
     while tally.tried < trial.count {
         for partition in 0..PARTITIONS {
-            let begin = publisher.events(partition).len();
-            publisher.append(partition, (begin..begin + EVENTS).map(|number| format!("{{\"number\":{number}}}")));
+            publisher.append_numbered(partition, EVENTS);
         }
         let now = SystemTime::now();
         let date = if trial.broken.is_some() { "now".to_owned() } else { httpdate::fmt_http_date(now) };
@@ -93,9 +92,9 @@ fn run(trial: &Trial) -> Result<Tally> {
 
 fn project(publisher: &Publisher) -> Project {
     let project = Project::new(&format!(
-        "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"20ms\"\n\
+        "{}poll-interval = \"20ms\"\n\
          [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = 20\n",
-        publisher.url()
+        publisher.section("witness")
     ));
     project.put("ledger.wasm", &example("rust", "ledger"));
     project

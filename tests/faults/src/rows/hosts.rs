@@ -90,9 +90,9 @@ impl Crowd {
         let publisher = Publisher::start(PARTITIONS, trial.seed);
         publisher.set_span(1);
         let mut project = Project::new(&format!(
-            "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"10ms\"\n\
+            "{}poll-interval = \"10ms\"\n\
              [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = 1\n",
-            publisher.url()
+            publisher.section("witness")
         ));
         project.put("ledger.wasm", &example("rust", "ledger"));
         project.run_until_idle();
@@ -115,8 +115,7 @@ impl Crowd {
             let at = at.map_or(0, |stands| stands.position);
             let events = self.publisher.events(partition).len();
             let wanted = usize::try_from(at)? + AHEAD;
-            self.publisher
-                .append(partition, (events..wanted.max(events)).map(|number| format!("{{\"number\":{number}}}")));
+            self.publisher.append_numbered(partition, wanted.saturating_sub(events));
         }
         Ok(())
     }

@@ -41,10 +41,7 @@ fn run(trial: &Trial) -> Result<Tally> {
 
 fn in_a_project(broken: Option<&str>, kills: u64, dice: &mut fastrand::Rng, tally: &mut Tally) -> Result<()> {
     let publisher = Publisher::start(PARTITIONS, dice.u64(..));
-    let mut configuration = format!(
-        "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"20ms\"\n",
-        publisher.url()
-    );
+    let mut configuration = format!("{}poll-interval = \"20ms\"\n", publisher.section("witness"));
     write!(
         configuration,
         "[processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = 60\n"
@@ -54,8 +51,7 @@ fn in_a_project(broken: Option<&str>, kills: u64, dice: &mut fastrand::Rng, tall
     project.put("ledger.wasm", &example("rust", "ledger"));
     for kill in 1..=kills {
         for partition in 0..PARTITIONS {
-            let begin = publisher.events(partition).len();
-            publisher.append(partition, (begin..begin + 600).map(|number| format!("{{\"number\":{number}}}")));
+            publisher.append_numbered(partition, 600);
         }
         publisher.set_breaks(10);
         let mut host = project.run(&[]);

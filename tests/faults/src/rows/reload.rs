@@ -78,9 +78,9 @@ impl Load {
         let publisher = Publisher::start(PARTITIONS, seed);
         publisher.set_span(2);
         let mut project = Project::new(&format!(
-            "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"10ms\"\n\
+            "{}poll-interval = \"10ms\"\n\
              [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = 2\n",
-            publisher.url()
+            publisher.section("witness")
         ));
         let ledger = example("rust", "ledger");
         let good: Vec<_> = (0..GOOD).map(|number| with_a_note(&ledger, &number.to_string())).collect();
@@ -198,8 +198,7 @@ impl Load {
             let partition: usize = stands.partition.parse()?;
             let events = self.publisher.events(partition).len();
             let wanted = usize::try_from(stands.position)? + AHEAD;
-            self.publisher
-                .append(partition, (events..wanted.max(events)).map(|number| format!("{{\"number\":{number}}}")));
+            self.publisher.append_numbered(partition, wanted.saturating_sub(events));
         }
         Ok(())
     }

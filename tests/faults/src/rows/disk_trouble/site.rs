@@ -90,8 +90,7 @@ impl Site {
 
     pub(super) fn append(&self) {
         for partition in 0..PARTITIONS {
-            let begin = self.publisher.events(partition).len();
-            self.publisher.append(partition, (begin..begin + EVENTS).map(|number| format!("{{\"number\":{number}}}")));
+            self.publisher.append_numbered(partition, EVENTS);
         }
     }
 
@@ -177,8 +176,8 @@ pub(super) fn is_of_the_database(path: &Path) -> bool {
 
 fn configuration(publisher: &Publisher, durability: &str) -> String {
     format!(
-        "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"20ms\"\n\
+        "{}poll-interval = \"20ms\"\n\
          [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = {BATCH_EVENTS}\ndurability = \"{durability}\"\n",
-        publisher.url()
+        publisher.section("witness")
     )
 }

@@ -38,8 +38,7 @@ pub(super) struct Line {
 impl Line {
     fn append(&self) {
         for partition in 0..PARTITIONS {
-            let begin = self.publisher.events(partition).len();
-            self.publisher.append(partition, (begin..begin + 20).map(|number| format!("{{\"number\":{number}}}")));
+            self.publisher.append_numbered(partition, 20);
         }
     }
 
@@ -71,9 +70,9 @@ impl World for Line {
             )
         };
         let project = Project::new(&format!(
-            "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npage-size = 10\n\
+            "{}page-size = 10\n\
              poll-interval = \"10ms\"\n{}{}",
-            publisher.url(),
+            publisher.section("witness"),
             processor("shared"),
             processor("partitioned")
         ));

@@ -36,8 +36,7 @@ impl Migration {
     }
 
     fn append(&self) {
-        let begin = self.publisher.events(0).len();
-        self.publisher.append(0, (begin..begin + 20).map(|number| format!("{{\"number\":{number}}}")));
+        self.publisher.append_numbered(0, 20);
     }
 }
 
@@ -45,9 +44,9 @@ impl World for Migration {
     fn begin(seed: u64, broken: Option<&str>) -> Result<Self> {
         let publisher = Publisher::start(1, seed);
         let mut project = Project::new(&format!(
-            "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = 1\npoll-interval = \"10ms\"\n\
+            "{}poll-interval = \"10ms\"\n\
              [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\n",
-            publisher.url()
+            publisher.section("witness")
         ));
         project.put("ledger.wasm", &example("rust", "ledger"));
         project.run_until_idle();

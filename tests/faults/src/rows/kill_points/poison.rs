@@ -95,9 +95,9 @@ impl World for Poison {
     fn begin(seed: u64, broken: Option<&str>) -> Result<Self> {
         let publisher = Publisher::start(PARTITIONS, seed);
         let mut project = Project::new(&format!(
-            "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"10ms\"\n\
+            "{}poll-interval = \"10ms\"\n\
              [processors.fickle]\ncomponent = \"fickle.wasm\"\nfeeds = [\"witness\"]\non-reject = \"park\"\nbatch-events = 5\n",
-            publisher.url()
+            publisher.section("witness")
         ));
         project.put("fickle.wasm", &example("rust", "fickle"));
         project.run_until_idle();

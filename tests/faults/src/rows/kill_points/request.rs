@@ -52,9 +52,9 @@ impl World for Reset {
     fn begin(seed: u64, broken: Option<&str>) -> Result<Self> {
         let publisher = Publisher::start(PARTITIONS, seed);
         let mut project = Project::new(&format!(
-            "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"10ms\"\n\
+            "{}poll-interval = \"10ms\"\n\
              [processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = 20\n",
-            publisher.url()
+            publisher.section("witness")
         ));
         project.put("ledger.wasm", &example("rust", "ledger"));
         project.run_until_idle();
@@ -70,8 +70,7 @@ impl World for Reset {
 
     fn prepare(&mut self) -> Result<()> {
         for partition in 0..PARTITIONS {
-            let begin = self.publisher.events(partition).len();
-            self.publisher.append(partition, (begin..begin + 30).map(|number| format!("{{\"number\":{number}}}")));
+            self.publisher.append_numbered(partition, 30);
         }
         Ok(())
     }

@@ -28,10 +28,7 @@ pub(super) struct Recording {
 }
 
 fn configuration(publisher: &Publisher, durability: &str) -> String {
-    let mut text = format!(
-        "[feeds.witness]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = {PARTITIONS}\npoll-interval = \"20ms\"\n",
-        publisher.url()
-    );
+    let mut text = format!("{}poll-interval = \"20ms\"\n", publisher.section("witness"));
     write!(
         text,
         "[processors.ledger]\ncomponent = \"ledger.wasm\"\nfeeds = [\"witness\"]\nbatch-events = 4\ndurability = \"{durability}\"\n"
@@ -124,9 +121,7 @@ impl Recorder {
 
     fn append(&self) {
         for partition in 0..PARTITIONS {
-            let begin = self.publisher.events(partition).len();
-            self.publisher
-                .append(partition, (begin..begin + self.events).map(|number| format!("{{\"number\":{number}}}")));
+            self.publisher.append_numbered(partition, self.events);
         }
     }
 

@@ -210,21 +210,13 @@ impl Host {
 
     /// Whether nothing will happen by itself any more; and if so, whether everything went well in this run.
     pub(crate) fn at_rest(&self) -> Option<bool> {
+        // A feed that cannot be discovered for a reason that will not pass keeps nobody waiting.
+        let broken = |feed: &FeedName| self.listings.iter().any(|listing| listing.name == *feed && listing.is_broken());
         let mut clean = true;
         for state in self.states.values() {
             match &*state.borrow() {
                 RunnerState::Loading => return None,
-                RunnerState::Running(running) if !running.at_rest() => {
-                    // A feed that cannot be discovered for a reason that will not pass keeps nobody waiting.
-                    let broken = |feed: &FeedName| {
-                        self.listings.iter().any(|listing| listing.name == *feed && listing.is_broken())
-                    };
-                    if !running.waits_only_for(broken) {
-                        return None;
-                    }
-                    clean = false;
-                }
-                RunnerState::Running(running) => clean &= running.is_clean(),
+                RunnerState::Running(running) => clean &= running.at_rest(broken)?,
                 RunnerState::Unloadable | RunnerState::Ended => clean = false,
             }
         }

@@ -50,6 +50,13 @@ impl Partition {
     fn at_rest(&self) -> bool {
         self.done || self.monitor.borrow().at_rest()
     }
+
+    /// Whether nothing stopped and nothing was put aside in this run.
+    fn is_clean(&self) -> bool {
+        let seen = self.monitor.borrow();
+        let stopped = |status: Status| matches!(status, Status::Halted | Status::Stalled | Status::Stopped);
+        seen.parked == 0 && !seen.checkpoint.as_ref().is_some_and(|checkpoint| stopped(checkpoint.status))
+    }
 }
 
 /// A lock that is only ever held for a few instructions.
@@ -237,23 +244,23 @@ impl Running {
         troubles
     }
 
-    /// Whether nothing will happen by itself.
-    pub(crate) fn at_rest(&self) -> bool {
-        lock(&self.planned).values().all(|planned| *planned) && lock(&self.partitions).values().all(Partition::at_rest)
-    }
-
-    /// Whether it is at rest but for feeds of this kind, whose partitions are not planned.
-    pub(crate) fn waits_only_for(&self, kind: impl Fn(&FeedName) -> bool) -> bool {
-        lock(&self.planned).iter().all(|(feed, planned)| *planned || kind(feed))
-            && lock(&self.partitions).values().all(Partition::at_rest)
-    }
-
-    /// Whether everything went well in this run: nothing stopped and nothing was put aside.
-    pub(crate) fn is_clean(&self) -> bool {
-        lock(&self.partitions).values().all(|partition| {
-            let seen = partition.monitor.borrow();
-            let stopped = |status: Status| matches!(status, Status::Halted | Status::Stalled | Status::Stopped);
-            seen.parked == 0 && !seen.checkpoint.as_ref().is_some_and(|checkpoint| stopped(checkpoint.status))
-        })
+    /// Whether nothing will happen by itself any more; and if so, whether everything went well in this run. Nobody waits for
+    /// the partitions of a feed that was given up.
+    pub(crate) fn at_rest(&self, given_up: impl Fn(&FeedName) -> bool) -> Option<bool> {
+        // Each is looked at once only: a moment later it may be at rest.
+        let mut clean = true;
+        for (feed, _) in lock(&self.planned).iter().filter(|(_, planned)| !**planned) {
+            if !given_up(feed) {
+                return None;
+            }
+            clean = false;
+        }
+        for partition in lock(&self.partitions).values() {
+            if !partition.at_rest() {
+                return None;
+            }
+            clean &= partition.is_clean();
+        }
+        Some(clean)
     }
 }

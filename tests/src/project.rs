@@ -133,7 +133,7 @@ impl Project {
     pub fn run_until_idle(&self) {
         let mut host = self.run(&["--until-idle"]);
         let status = host.wait();
-        assert!(status.success(), "{status}\n{}", host.complaints());
+        assert!(status.success(), "{status}\n{}\n{:#}", host.complaints(), self.status());
     }
 
     /// `tidemill run --until-idle`, which must end with 1: something stopped or was put aside. Gives its log.

@@ -122,7 +122,8 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
             let turn = match self.load().await {
                 Ok(checkpoint) if checkpoint.status == Status::Finished => return Exit::Finished,
                 Ok(checkpoint) if checkpoint.status.runs() => self.follow(checkpoint).await,
-                Ok(_) => {
+                Ok(checkpoint) => {
+                    waits(&checkpoint);
                     self.ordered().await;
                     continue;
                 }
@@ -280,6 +281,13 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         self.monitor.send_modify(|seen| seen.checkpoint = Some(checkpoint));
         Ok(true)
     }
+}
+
+/// Says that a partition waits for a person since an earlier run, and why: nobody else would in this one.
+fn waits(checkpoint: &Checkpoint) {
+    let (status, error) = (checkpoint.status, checkpoint.error.as_ref());
+    let (cause, hint) = (error.map(|error| error.cause.as_str()), error.and_then(|error| error.hint.as_deref()));
+    tracing::warn!(%status, cause, hint, "the partition waits for a person");
 }
 
 /// Ends if the lane has another component than the one that was asked; waits for ever if not.

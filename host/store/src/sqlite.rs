@@ -10,7 +10,7 @@ use tidemill_pipeline::{
 
 use crate::{
     apply,
-    connection::{create_file, database_path, open_writer, tidy_up_at_the_end},
+    connection::{create_file, database_path, open_writer, sync_directory, tidy_up_at_the_end},
     error::{Result, StoreError},
     gate::Gate,
     identity::{self, Identity},
@@ -86,6 +86,8 @@ impl Sqlite {
                 integrity::mark_suspect(&path);
             }
         })?;
+        // The log is there by now. SQLite syncs its name too, but tells nobody if that fails.
+        sync_directory(&path)?;
         let identity = Identity::of(&path)?;
         let gate = Arc::new(Gate::default());
         let wal = Wal::watch(&mut connection, Arc::clone(&gate), options.wal_bytes_max)?;

@@ -7,7 +7,14 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{Claim, Commit, Failure, FailureKind, Held, PartitionKey, Processor, StateGuard, StateSpace, Store};
+use crate::{
+    Claim, Commit, Failure, FailureKind, Held, PartitionKey, Processor, StateGuard, StateSpace, Store, WriteSet,
+};
+
+/// What the writes of a last commit may take in memory to be remembered for the next batch, in bytes, and what each takes
+/// beside its key and value.
+const RECENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+const RECENT_ROW_BYTES: usize = 128;
 
 /// A processor's lane. With partitioned state every partition has one of its own.
 #[derive(Debug)]
@@ -18,12 +25,19 @@ pub struct Lane<P> {
 impl<P> Lane<P> {
     /// A lane over some state, under a claim.
     pub fn new(processor: P, claim: Claim, space: StateSpace) -> Self {
-        Self { seat: Mutex::new(Seat { processor, claim, space, generation: None, held: None }) }
+        Self { seat: Mutex::new(Seat { processor, claim, space, generation: None, held: None, recent: None }) }
     }
 
     /// Waits for the lane, behind those who came before. May be dropped at any moment.
     pub async fn enter(&self) -> MutexGuard<'_, Seat<P>> {
         self.seat.lock().await
+    }
+
+    /// Lets go of what only speeds up a next batch: there is none for now. Whoever is in the lane has one.
+    pub fn rest(&self) {
+        if let Ok(mut seat) = self.seat.try_lock() {
+            seat.recent = None;
+        }
     }
 }
 
@@ -38,6 +52,8 @@ pub struct Seat<P> {
     generation: Option<u64>,
     /// The keys that have parked events, as long as they are known.
     held: Option<Arc<Held>>,
+    /// What the last commit wrote, and the generation that it made.
+    recent: Option<(u64, WriteSet)>,
 }
 
 impl<P: Processor> Seat<P> {
@@ -57,6 +73,15 @@ impl<P: Processor> Seat<P> {
     pub fn forget(&mut self) {
         self.generation = None;
         self.held = None;
+        self.recent = None;
+    }
+
+    /// What the last commit wrote, if nothing has changed the state since: the next batch mostly reads what the one before it
+    /// wrote. `checkpoint` is the generation of the partition's checkpoint.
+    #[must_use]
+    pub fn recent(&self, guard: &StateGuard, checkpoint: u64) -> WriteSet {
+        let now = generation(guard, checkpoint);
+        self.recent.as_ref().filter(|(then, _)| *then == now).map(|(_, writes)| writes.clone()).unwrap_or_default()
     }
 
     /// The keys that have parked events. Ask for the guard first. Who changes them raises a generation that the commit
@@ -106,10 +131,13 @@ impl<P: Processor> Seat<P> {
             .filter_map(|event| event.key.clone().map(|key| (event.id.key.feed.clone(), key)))
             .collect();
         let computed = commit.code.is_some();
+        let recent = remembered(&commit);
+        self.recent = None;
         let result = store.commit(commit).await;
         match &result {
             Ok(()) => {
                 self.generation = known.map(|generation| generation + 1);
+                self.recent = recent;
                 self.held = held.map(|mut held| {
                     for (feed, key) in parked {
                         Arc::make_mut(&mut held).add(&feed, key);
@@ -126,5 +154,21 @@ impl<P: Processor> Seat<P> {
             Err(_) => {}
         }
         result
+    }
+}
+
+/// What a commit writes, and the generation that it makes, unless that is too much.
+fn remembered(commit: &Commit) -> Option<(u64, WriteSet)> {
+    let Commit { step, guard, writes, .. } = commit;
+    let bytes = writes.bytes() + writes.len() * RECENT_ROW_BYTES;
+    let step = step.as_ref().filter(|_| bytes <= RECENT_BYTES_MAX)?;
+    Some((generation(guard, step.from_generation) + 1, writes.clone()))
+}
+
+/// The generation that guards the lane's state: its own where it is shared, else that of the partition's checkpoint.
+fn generation(guard: &StateGuard, checkpoint: u64) -> u64 {
+    match guard {
+        StateGuard::Shared { generation } => *generation,
+        StateGuard::Partition(_) => checkpoint,
     }
 }

@@ -97,7 +97,8 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
 
         let mut seat = in_turn(self.lane, self.orders).await?;
         let guard = seat.guard(self.store).await?;
-        let mut overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes);
+        let mut overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes)
+            .knowing(seat.recent(&guard, self.checkpoint.generation));
         if self.settings.observer.is_some() {
             overlay = overlay.keeping_before();
         }
@@ -227,7 +228,9 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             self.checkpoint.error = None;
             self.monitor.send_modify(|seen| seen.checkpoint = Some(self.checkpoint.clone()));
         }
-        self.monitor.send_if_modified(|seen| !std::mem::replace(&mut seen.idle, true));
+        if self.monitor.send_if_modified(|seen| !std::mem::replace(&mut seen.idle, true)) {
+            self.lane.rest();
+        }
         Ok(())
     }
 

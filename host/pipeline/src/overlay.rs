@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, btree_map},
     iter::Peekable,
     ops::Bound,
+    sync::Arc,
 };
 
 use crate::{Change, Failure, Value, failpoint};
@@ -59,6 +60,8 @@ type Writes = BTreeMap<String, Option<Value>>;
 /// Writes over a snapshot, in two layers: those of the calls that went well, and those of the call that runs.
 pub struct Overlay {
     base: Box<dyn Snapshot>,
+    /// Writes that the snapshot has too, and that are quicker to look up.
+    recent: WriteSet,
     settled: Writes,
     current: Writes,
     bounds: WriteBounds,
@@ -72,7 +75,23 @@ impl Overlay {
     /// No writes yet over a snapshot.
     #[must_use]
     pub fn new(base: Box<dyn Snapshot>, bounds: WriteBounds) -> Self {
-        Self { base, settled: Writes::new(), current: Writes::new(), bounds, bytes: 0, bytes_settled: 0, before: None }
+        Self {
+            base,
+            recent: WriteSet::default(),
+            settled: Writes::new(),
+            current: Writes::new(),
+            bounds,
+            bytes: 0,
+            bytes_settled: 0,
+            before: None,
+        }
+    }
+
+    /// Looks into these writes before it asks the snapshot, which must have them.
+    #[must_use]
+    pub fn knowing(mut self, recent: WriteSet) -> Self {
+        self.recent = recent;
+        self
     }
 
     /// Keeps what the written keys had before, for [`changes`](Self::changes). It costs a read for each of them.
@@ -89,7 +108,10 @@ impl Overlay {
     pub fn get(&mut self, key: &str) -> Result<Option<Value>, Failure> {
         match self.current.get(key).or_else(|| self.settled.get(key)) {
             Some(written) => Ok(written.clone()),
-            None => self.base.get(key),
+            None => match self.recent.writes.get(key) {
+                Some(committed) => Ok(committed.clone()),
+                None => self.base.get(key),
+            },
         }
     }
 
@@ -101,9 +123,8 @@ impl Overlay {
         if key.is_empty() || key.len() > self.bounds.key_bytes_max {
             return Err(WriteError::Key(key.len(), self.bounds.key_bytes_max));
         }
-        let size = |key: &str, value: &Option<Value>| key.len() + value.as_ref().map_or(0, Value::len);
-        let before = self.current.get(&key).map_or(0, |old| size(&key, old));
-        let bytes = self.bytes - before + size(&key, &value);
+        let before = self.current.get(&key).map_or(0, |old| size(&key, old.as_ref()));
+        let bytes = self.bytes - before + size(&key, value.as_ref());
         if bytes > self.bounds.bytes_max {
             return Err(WriteError::Bytes(self.bounds.bytes_max));
         }
@@ -197,7 +218,7 @@ impl Overlay {
     #[must_use]
     pub fn into_writes(self) -> WriteSet {
         assert!(self.current.is_empty(), "a call is settled or discarded before its writes are taken");
-        WriteSet(self.settled)
+        WriteSet { writes: Arc::new(self.settled), bytes: self.bytes_settled }
     }
 }
 
@@ -253,33 +274,49 @@ fn merge<'a, T>(
     Merge(lower.peekable(), upper.peekable())
 }
 
-/// The writes of a batch, normalised: one a key, in the order of the bytes of their keys.
+/// The writes of a batch, normalised: one a key, in the order of the bytes of their keys. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WriteSet(Writes);
+pub struct WriteSet {
+    writes: Arc<Writes>,
+    bytes: usize,
+}
 
 impl WriteSet {
     /// How many keys it changes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.writes.len()
     }
 
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.writes.is_empty()
+    }
+
+    /// The bytes of its keys and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Each key with its new value, or none where it is deleted, in the order of the bytes of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&Value>)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
+        self.writes.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
     }
 }
 
 impl FromIterator<(String, Option<Value>)> for WriteSet {
     fn from_iter<I: IntoIterator<Item = (String, Option<Value>)>>(writes: I) -> Self {
-        Self(writes.into_iter().collect())
+        let writes: Writes = writes.into_iter().collect();
+        let bytes = writes.iter().map(|(key, value)| size(key, value.as_ref())).sum();
+        Self { writes: Arc::new(writes), bytes }
     }
+}
+
+/// The bytes of a write.
+fn size(key: &str, value: Option<&Value>) -> usize {
+    key.len() + value.map_or(0, Value::len)
 }
 
 #[cfg(test)]
@@ -323,12 +360,20 @@ mod tests {
         #[test]
         fn reads_over_an_overlay_are_reads_of_the_applied_writes(
             base in prop::collection::btree_map(key(), any::<u8>(), 0..20),
-            settled in writes(), dropped in writes(), current in writes(),
+            recent in writes(), settled in writes(), dropped in writes(), current in writes(),
             prefix in "[ab]{0,2}", after in proptest::option::of("[ab]{0,3}"), limit in 1usize..6,
         ) {
             let base: BTreeMap<_, _> = base.into_iter().map(|(key, byte)| (key, value(byte))).collect();
+            let recent: WriteSet = recent.into_iter().map(|(key, byte)| (key, byte.map(value))).collect();
+            let mut base = base;
+            for (key, value) in recent.iter() {
+                match value {
+                    Some(value) => base.insert(key.to_owned(), value.clone()),
+                    None => base.remove(key),
+                };
+            }
             let mut model = base.clone();
-            let mut overlay = Overlay::new(Box::new(Fixed(base)), WriteBounds::default());
+            let mut overlay = Overlay::new(Box::new(Fixed(base)), WriteBounds::default()).knowing(recent);
             let apply = |overlay: &mut Overlay, writes: &[(String, Option<u8>)]| {
                 for (key, byte) in writes {
                     overlay.write(key.clone(), byte.map(value)).unwrap();

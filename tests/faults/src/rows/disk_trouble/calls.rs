@@ -1,6 +1,6 @@
 //! Calls that fail: the disk is full, failing, or read-only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use rustix::io::Errno;
@@ -95,21 +95,25 @@ fn failed(record: &Record) -> Option<&PathBuf> {
 /// After an fsync that failed nobody knows what the disk has, and a second one may lie: the kernel forgets the error with the pages.
 fn require_no_sync_after_a_failed_one(records: &[Record]) -> Result<()> {
     let mut failed: Option<&PathBuf> = None;
+    // Until a new database has its log, it has a rollback's journal, and nothing that anybody was promised. SQLite itself rolls it
+    // back when it closes, and syncs both again.
+    let mut rolls_back = false;
     for record in records {
         match record {
-            Record::Begun(_) => failed = None,
-            // The journal of a rollback is there only while a new database gets its first page, with nothing in it yet. SQLite
-            // itself syncs it again when it closes the file.
-            Record::Failed { call: 's', path } if path.to_string_lossy().ends_with("-journal") => {}
-            // SQLite tells nobody that a directory's sync failed, so the host syncs it once more, and stops if that fails. Names
-            // belong to the file system's own journal, which ends when it cannot be written: it forgets nothing.
-            Record::Failed { call: 's', path } if path.is_dir() => {}
-            Record::Failed { call: 's', path } => failed = Some(path),
+            Record::Begun(_) => (failed, rolls_back) = (None, false),
             Record::Syncing { path, .. } => {
                 holds!(failed != Some(path), "{} was synced again after that had failed", path.display());
+                rolls_back = ends_with(path, "-journal") || rolls_back && !ends_with(path, "-wal");
             }
+            // SQLite tells nobody that a directory's sync failed, so the host syncs it once more, and stops if that fails. Names
+            // belong to the file system's own journal, which ends when it cannot be written: it forgets nothing.
+            Record::Failed { call: 's', path } if !rolls_back && !path.is_dir() => failed = Some(path),
             _ => {}
         }
     }
     Ok(())
+}
+
+fn ends_with(path: &Path, ending: &str) -> bool {
+    path.to_string_lossy().ends_with(ending)
 }

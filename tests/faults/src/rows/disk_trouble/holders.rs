@@ -50,8 +50,10 @@ pub(super) fn read(site: &mut Site) -> Result<&'static str> {
     wait("the host catches up", &mut host, |host| site.caught_up() || !host.is_running())?;
     holds!(sum()? == before, "a read transaction saw two moments");
     let (code, complaints) = Site::end(&mut host)?;
-    holds!(code == 0 && is_quiet(&complaints), "a reader is no trouble:\n{complaints}");
+    // Where much is written meanwhile, the log grows, and the host says why.
+    let (grown, others): (Vec<&str>, _) = complaints.lines().partition(|line| line.contains("a long read keeps"));
+    holds!(code == 0 && is_quiet(&others.join("\n")), "a reader is no trouble:\n{complaints}");
     drop(connection);
     site.check()?;
-    Ok("nobody waited")
+    Ok(if grown.is_empty() { "nobody waited" } else { "the log grew, and the host said why" })
 }

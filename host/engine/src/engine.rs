@@ -23,6 +23,7 @@ use crate::{
     pool::{Pool, doubtful_threads},
     processor::{ComponentProcessor, ProcessorSettings},
     slots::{self, Keeping},
+    spares::AllSpares,
     ticker::Ticker,
     wasi,
 };
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) doubts: Doubts,
+    pub(crate) spares: AllSpares,
     pub(crate) keeping: Keeping,
     pub(crate) cache: Cache,
     pub(crate) loaded: Loaded,
@@ -107,8 +109,9 @@ impl Engine {
         let (ticker, thread) =
             Ticker::start(wasmtime.clone(), settings.tick).map_err(io("the engine's clock could not be started"))?;
         threads.push(thread);
-        let (doubts, loaded, threads) = (Doubts::default(), Loaded::default(), Mutex::new(threads));
-        let inner = Inner { settings, wasmtime, linker, ticker, pool, doubts, keeping, cache, loaded, threads };
+        let (doubts, spares) = (Doubts::default(), AllSpares::default());
+        let (loaded, threads) = (Loaded::default(), Mutex::new(threads));
+        let inner = Inner { settings, wasmtime, linker, ticker, pool, doubts, spares, keeping, cache, loaded, threads };
         Ok(Self(Arc::new(inner)))
     }
 

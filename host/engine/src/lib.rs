@@ -36,6 +36,7 @@ mod processor;
 mod refusal;
 mod room;
 mod slots;
+mod spares;
 mod ticker;
 mod wasi;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What a processor may use. The bounds of its writes belong to the overlay that a call brings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Linear memory of an instance, all its memories together, in bytes.
     pub memory_bytes_max: usize,

@@ -37,7 +37,7 @@ pub(crate) struct LogLines {
 }
 
 /// The least level of a component's lines that are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogLevel {
     /// Everything.
     Trace,

@@ -15,6 +15,7 @@ use crate::{
     doubt::Doubt,
     limits::Limits,
     log_lines::{Ear, Listener, LogLevel},
+    spares::Spares,
 };
 
 /// What a processor is, beside its component.
@@ -50,8 +51,9 @@ pub struct ComponentProcessor {
     shared: Arc<Shared>,
     doubt: Arc<Doubt>,
     code: Code,
+    /// The instance of the last call, until that is committed.
     kept: Option<Live>,
-    committed: bool,
+    spares: Arc<Spares>,
     /// The call that runs, or whose future was dropped.
     running: Option<oneshot::Receiver<Done>>,
 }
@@ -65,10 +67,12 @@ impl ComponentProcessor {
         let code = Code { component: component.digest(), config: config_digest, instances };
         let shared = Arc::new(Shared { name, config: config.into(), limits, log_level, ear: Ear::default() });
         let doubt = component.engine().doubts.of(&shared.name);
-        Self { component, shared, doubt, code, kept: None, committed: false, running: None }
+        let spares = component.engine().spares.of(&shared, &code);
+        Self { component, shared, doubt, code, kept: None, spares, running: None }
     }
 
-    /// Lets somebody hear what the component says, instead of the host's log.
+    /// Lets somebody hear what the component says, instead of the host's log. What its instances say goes where it went when
+    /// they began, so it shares none with others.
     #[must_use]
     pub fn heard_by(self, listener: Arc<dyn Listener>) -> Self {
         let Shared { name, config, limits, log_level, ear: _ } = &*self.shared;
@@ -79,7 +83,7 @@ impl ComponentProcessor {
             log_level: *log_level,
             ear: Ear(Some(listener)),
         };
-        Self { shared: Arc::new(shared), ..self }
+        Self { shared: Arc::new(shared), spares: Arc::default(), ..self }
     }
 }
 
@@ -89,20 +93,23 @@ impl Processor for ComponentProcessor {
             // Its instance and its writes are nobody's; only the thread that it holds matters.
             drop(dropped.await);
         }
-        let kept = self.kept.take().filter(|_| self.committed && !call.fresh);
-        self.committed = false;
+        // What its call did was not committed.
+        self.kept = None;
+        let spares = (self.code.instances == Instances::Reuse).then(|| Arc::clone(&self.spares));
         let (component, shared) = (self.component.clone(), Arc::clone(&self.shared));
-        let reuse = self.code.instances == Instances::Reuse;
         let (sender, receiver) = oneshot::channel();
         let (keeping, doubt) = (self.component.engine().keeping.clone(), Arc::clone(&self.doubt));
         self.component.engine().pool.run(Arc::clone(&self.doubt), move || {
-            let done = catch_unwind(AssertUnwindSafe(|| call::run(&component, &shared, kept, call)));
+            // Taken here and not before: lanes that wait for this thread need none. Who asks for a fresh one has no use for one
+            // that may have been what went wrong.
+            let spare = spares.as_ref().and_then(|spares| spares.take()).filter(|_| !call.fresh);
+            let done = catch_unwind(AssertUnwindSafe(|| call::run(&component, &shared, spare, call)));
             let (processed, live) = done.unwrap_or_else(|_| (lost(), None));
             if matches!(processed.result, Err(Refusal::Rejected(_) | Refusal::Overtime { .. })) {
                 doubt.raise();
             }
             // Nobody may listen any more: then the call was for nothing, as the port says.
-            let live = live.filter(|_| reuse).and_then(|live| live.keep(&keeping));
+            let live = live.filter(|_| spares.is_some()).and_then(|live| live.keep(&keeping));
             drop(sender.send((processed, live)));
         });
         let running = self.running.insert(receiver);
@@ -127,7 +134,9 @@ impl Processor for ComponentProcessor {
     }
 
     fn committed(&mut self) {
-        self.committed = self.kept.is_some();
+        if let Some(live) = self.kept.take() {
+            self.spares.give(live);
+        }
     }
 
     fn code(&self) -> Code {

@@ -1,10 +1,11 @@
 //! How long instances live, and that the same call gives the same.
 
-use tidemill_pipeline::{Instances, Processor, Value};
+use tidemill_engine::{ComponentProcessor, Limits, ProcessorSettings};
+use tidemill_pipeline::{Instances, Processor, ProcessorName, Value};
 
 use crate::{
     guest::{component, core, keeper},
-    host::{Host, events},
+    host::{self, Host, events},
 };
 
 /// Counts its calls in a global and writes the count, as a letter from `a`, under `n`. The event `t` makes it trap.
@@ -20,8 +21,17 @@ fn counter() -> Vec<u8> {
     ))
 }
 
-fn host(instances: Instances) -> Host {
+fn host_with(instances: Instances) -> Host {
     Host::with(&counter(), |settings| settings.instances = instances)
+}
+
+/// Calls a lane once, and gives what its instance has counted.
+fn count(lane: &mut ComponentProcessor) -> String {
+    let writes = host::call(lane, events(&["e"])).overlay.unwrap().into_writes();
+    match writes.iter().next() {
+        Some(("n", Some(Value::Text(count)))) => count.clone(),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn calls(host: &mut Host) -> String {
@@ -31,21 +41,42 @@ fn calls(host: &mut Host) -> String {
 
 #[test]
 fn a_fresh_instance_remembers_nothing() {
-    let mut host = host(Instances::Fresh);
+    let mut host = host_with(Instances::Fresh);
     assert_eq!([calls(&mut host), calls(&mut host)], ["a", "a"]);
 }
 
 #[test]
 fn a_reused_instance_lives_on_while_its_calls_are_committed() {
-    let mut host = host(Instances::Reuse);
+    let mut host = host_with(Instances::Reuse);
     assert_eq!([calls(&mut host), calls(&mut host), calls(&mut host)], ["a", "b", "c"]);
     host.call(&["e"]).result.unwrap();
     assert_eq!(calls(&mut host), "a", "the call before was not committed");
 }
 
 #[test]
+fn lanes_of_a_processor_share_the_instances_that_wait() {
+    let (engine, _dir) = host::engine();
+    let component = engine.load(&counter(), &Limits::default()).unwrap();
+    let lane = |name: &str| {
+        let name = ProcessorName::new(name);
+        let settings = host::processor_settings();
+        engine.processor(&component, ProcessorSettings { name, instances: Instances::Reuse, ..settings })
+    };
+    let (mut one, mut two, mut other) = (lane("shared"), lane("shared"), lane("other"));
+    assert_eq!(count(&mut one), "a");
+    assert_eq!(count(&mut two), "a", "the call before is not committed, so its instance waits for that");
+    one.committed();
+    two.committed();
+    let counts = [count(&mut one), count(&mut two)];
+    assert_eq!(counts, ["b", "b"], "each had an instance that one of them had before");
+    one.committed();
+    assert_eq!(count(&mut two), "c", "the second one's was not committed, and the first one's waits");
+    assert_eq!(count(&mut other), "a", "another processor never gets it");
+}
+
+#[test]
 fn a_fresh_call_gets_a_fresh_instance() {
-    let mut host = host(Instances::Reuse);
+    let mut host = host_with(Instances::Reuse);
     calls(&mut host);
     let writes = host.process(events(&["e"]), true).overlay.unwrap().into_writes();
     assert_eq!(writes.iter().collect::<Vec<_>>(), [("n", Some(&Value::from("a")))]);
@@ -53,7 +84,7 @@ fn a_fresh_call_gets_a_fresh_instance() {
 
 #[test]
 fn an_instance_that_trapped_is_never_entered_again() {
-    let mut host = host(Instances::Reuse);
+    let mut host = host_with(Instances::Reuse);
     calls(&mut host);
     host.rejection(&["t"]);
     host.processor.committed();
@@ -74,11 +105,10 @@ fn the_same_call_gives_the_same_writes_and_costs_the_same() {
 #[test]
 fn an_idle_processor_has_no_thread() {
     let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
-    let (engine, _dir) = crate::host::engine();
-    let component = engine.load(&keeper(), &tidemill_engine::Limits::default()).unwrap();
+    let (engine, _dir) = host::engine();
+    let component = engine.load(&keeper(), &Limits::default()).unwrap();
     let before = threads();
-    let processors: Vec<_> =
-        (0..1_000).map(|_| engine.processor(&component, crate::host::processor_settings())).collect();
+    let processors: Vec<_> = (0..1_000).map(|_| engine.processor(&component, host::processor_settings())).collect();
     // Other tests of this process have threads too, so only a thread for each processor would show.
     assert!(threads() < before + 500, "{} threads for {} processors", threads(), processors.len());
 }

@@ -5,12 +5,13 @@
 
 pub mod commits;
 pub mod partitions;
+pub mod quotas;
 pub mod snapshots;
 
 use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Cursor, Digest, Durability, FailureKind, FeedName, NewPartition, ParkedEvent, ParkedId,
-    PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom, StateGuard, StateSpace, Status, Step, Store,
-    Value, WriteSet,
+    PartitionId, PartitionKey, ProcessorId, ProcessorName, Quota, ReadFrom, StateGuard, StateSpace, Status, Step,
+    Store, Stored, Value, WriteSet,
 };
 
 use crate::simulation::Memory;
@@ -32,6 +33,9 @@ pub trait StoreUnderTest: Send + Sized {
     /// Claims a processor; claims before it end.
     fn claim(&self, processor: &ProcessorId) -> impl Future<Output = Claim> + Send;
 
+    /// Sets how much a processor may keep, and says how much that is.
+    fn set_quota(&self, claim: &Claim, quota: Quota) -> impl Future<Output = Stored> + Send;
+
     /// Every event that is parked for a processor.
     fn parked(&self, processor: &ProcessorId) -> impl Future<Output = Vec<ParkedEvent>> + Send;
 }
@@ -51,6 +55,10 @@ impl StoreUnderTest for Memory {
 
     async fn claim(&self, processor: &ProcessorId) -> Claim {
         Self::claim(self, processor)
+    }
+
+    async fn set_quota(&self, claim: &Claim, quota: Quota) -> Stored {
+        Self::set_quota(self, claim, quota).unwrap()
     }
 
     async fn parked(&self, processor: &ProcessorId) -> Vec<ParkedEvent> {
@@ -91,6 +99,16 @@ macro_rules! conformance_tests {
             settling_fences_who_knew_the_queues_before,
             a_parked_event_is_as_it_was_put,
             parking_and_settling_are_undone_with_their_commit,
+        );
+        $crate::conformance_tests!($store: quotas:
+            what_is_kept_is_counted_in_bytes_of_keys_and_values,
+            a_parked_event_is_a_row_of_what_it_takes,
+            a_commit_that_grows_past_the_quota_is_refused_whole,
+            a_commit_that_does_not_grow_is_made_above_the_quota,
+            the_partitions_of_a_processor_share_its_quota,
+            a_quota_is_of_one_processor,
+            what_is_kept_and_the_quota_survive_a_restart,
+            a_retry_makes_room_by_what_it_settles,
         );
         $crate::conformance_tests!($store: snapshots:
             a_snapshot_does_not_move,

@@ -32,6 +32,8 @@ pub enum FailureKind {
     Moved,
     /// The store is not where the worker thought: it forgets what it knows and starts over from the store.
     Fenced,
+    /// The processor's quota has no room for the commit. The batch becomes smaller; a span alone stops the partition.
+    Full,
     /// Another host claimed the processor. It stops and never claims again by itself.
     Superseded,
     /// Configuration, a lost cursor, a component that does not fit. The worker stops; the others go on.
@@ -78,6 +80,7 @@ impl FailureKind {
             Self::Stalled => "stalled",
             Self::Moved => "moved",
             Self::Fenced => "fenced",
+            Self::Full => "full",
             Self::Superseded => "superseded",
             Self::Broken => "broken",
         }

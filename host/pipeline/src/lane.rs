@@ -135,7 +135,8 @@ impl<P: Processor> Seat<P> {
         self.recent = None;
         let result = store.commit(commit).await;
         match &result {
-            Ok(()) => {
+            Ok(usage) => {
+                usage.reached().for_each(|share| share.warn(&self.claim.processor.name));
                 self.generation = known.map(|generation| generation + 1);
                 self.recent = recent;
                 self.held = held.map(|mut held| {
@@ -153,7 +154,7 @@ impl<P: Processor> Seat<P> {
             }
             Err(_) => {}
         }
-        result
+        result.map(drop)
     }
 }
 

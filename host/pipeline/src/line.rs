@@ -10,44 +10,19 @@ use tokio::{
 };
 
 use crate::{
-    Backoff, Batch, Checkpoint, Commit, Committed, Digest, Durability, Failed, Failure, FailureKind, Fetched, Lane,
-    LastError, Monitor, Order, Overlay, Parking, Processor, ProcessorName, ReadFrom, Refusal, Seat, Stage, Status,
-    Step, Store, WorkerSettings,
+    Backoff, Batch, Checkpoint, Commit, Committed, Durability, Failed, Failure, FailureKind, Fetched, Lane, Monitor,
+    Order, Overlay, Parking, Processor, ProcessorName, ReadFrom, Refusal, Seat, Stage, Status, Step, Store,
+    WorkerSettings,
     apply::{Applied, Policy, Unapplied, apply, halted, refused},
     failpoint,
     intake::{Intake, Next},
     pace::Pace,
+    strain::Strain,
+    turn::{Known, Turn},
 };
 
 /// Batches that meet the wall clock on a fresh instance before their partition stops.
 const OVERTIMES_MAX: u32 = 3;
-
-/// What a run along the line knew when it ended.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Known {
-    /// The checkpoint's generation, once it was loaded.
-    pub(crate) generation: Option<u64>,
-    /// The component that was called last.
-    pub(crate) component: Option<Digest>,
-}
-
-/// Why a run along the line ended.
-pub(crate) enum Turn {
-    /// The supervisor said something.
-    Ordered,
-    /// Something went wrong; the event that it was about, if it was about one.
-    Failed(Failure, Option<Box<LastError>>),
-    /// The partition is finished.
-    Finished,
-    /// Begin again from the store, at once.
-    Again,
-}
-
-impl From<Failure> for Turn {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure, None)
-    }
-}
 
 /// One run along the straight line, from a checkpoint of the store until something ends it.
 pub(crate) struct Line<'a, P, T> {
@@ -60,6 +35,7 @@ pub(crate) struct Line<'a, P, T> {
     pub(crate) overtimes: &'a mut Option<(ReadFrom, u32)>,
     pub(crate) spans_max: &'a mut usize,
     pub(crate) pace: &'a mut Pace,
+    pub(crate) strain: &'a mut Strain,
     pub(crate) known: &'a mut Known,
     pub(crate) checkpoint: Checkpoint,
 }
@@ -134,6 +110,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let step = self.advance(&batch);
         let durability = self.durability(&applied);
         let Applied { overlay, aside, cost, .. } = applied;
+        self.strain.look(&claim.processor.name, &batch, &overlay);
         let seen = self.settings.observer.as_ref().map(|observer| {
             let committed = Committed {
                 processor: claim.processor.name.clone(),
@@ -158,9 +135,13 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             fuel = cost.fuel,
             "committing"
         );
+        let processor = claim.processor.name.clone();
         let commit = Commit { writes, parked: aside.parked, code, durability, ..Commit::of_step(claim, guard, step) };
-        seat.commit(self.store, commit).await?;
+        let made = seat.commit(self.store, commit).await;
         drop(seat);
+        if let Err(failure) = made {
+            return self.uncommitted(processor, failure, batch, intake);
+        }
         failpoint::reach("after-reply");
 
         if let Some((observer, committed, began)) = seen {
@@ -283,6 +264,25 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             observer.failed(Failed { processor, batch, failure, culprit, component });
         }
         Err(Turn::Failed(failure, error))
+    }
+
+    /// Does what a batch that was not committed asks for. Where it only has no room it becomes smaller, so that all is
+    /// committed up to the span that does not fit.
+    fn uncommitted(
+        &mut self,
+        processor: ProcessorName,
+        failure: Failure,
+        batch: Arc<Batch>,
+        intake: &mut Intake,
+    ) -> Result<(), Turn> {
+        if failure.kind != FailureKind::Full {
+            return Err(failure.into());
+        }
+        let unapplied = match batch.spans().len() {
+            0 | 1 => Unapplied::Refused(Refusal::Host(failure)),
+            spans => Unapplied::Smaller { spans: spans / 2 },
+        };
+        self.unapplied(processor, unapplied, batch, intake)
     }
 
     /// The wall clock was met: the batch becomes smaller, and after some times at one place the partition stalls.

@@ -203,6 +203,12 @@ impl Overlay {
         self.bytes = self.bytes_settled;
     }
 
+    /// How many keys the calls that went well wrote and how many bytes these are, and what they may.
+    #[must_use]
+    pub fn written(&self) -> (usize, usize, WriteBounds) {
+        (self.settled.len(), self.bytes_settled, self.bounds)
+    }
+
     /// What the calls that went well changed, if what was before is kept; else nothing.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {

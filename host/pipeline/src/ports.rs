@@ -4,7 +4,7 @@ use std::{future::Future, num::NonZeroU32, ops::Range, sync::Arc, time::Duration
 
 use crate::{
     Batch, Checkpoint, Claim, Code, Commit, Failure, Held, Overlay, PartitionKey, ReadFrom, Refusal, Snapshot,
-    SpanSink, StateSpace,
+    SpanSink, StateSpace, Usage,
 };
 
 /// One partition of a feed, read by cursor.
@@ -123,11 +123,12 @@ pub trait Store: Clone + Send + Sync {
     /// A view of the state as it is at the first read. Cheap if nothing is read.
     fn snapshot(&self, claim: &Claim, space: &StateSpace) -> Box<dyn Snapshot>;
 
-    /// Applies a commit if the claim, the state's generation and the checkpoint's generation are still what it says.
-    /// Runs to its end even if the future is dropped.
+    /// Applies a commit if the claim, the state's generation and the checkpoint's generation are still what it says, and
+    /// what the processor keeps then [fits its quota](Usage::check). Runs to its end even if the future is dropped.
     ///
     /// # Errors
     /// [`Fenced`](crate::FailureKind::Fenced) or [`Superseded`](crate::FailureKind::Superseded) when the world has
-    /// moved: nothing was written. Any other failure leaves open whether it was written: start over from the store.
-    fn commit(&self, commit: Commit) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// moved, [`Full`](crate::FailureKind::Full) when it does not fit: nothing was written. Any other failure leaves open
+    /// whether it was written: start over from the store.
+    fn commit(&self, commit: Commit) -> impl Future<Output = Result<Usage, Failure>> + Send;
 }

@@ -12,9 +12,11 @@ use crate::{
     Monitor, Observer, Parking, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status,
     Step, Store, WriteBounds,
     commit::NewPartition,
-    line::{Known, Line, Turn},
+    line::Line,
     pace::Pace,
     spans::way,
+    strain::Strain,
+    turn::{Known, Turn},
 };
 
 /// What a worker moves, and along what.
@@ -82,6 +84,7 @@ pub struct Worker<S, P, T> {
     /// The most spans in a batch: fewer after a rejection, more again after commits.
     spans_max: usize,
     pace: Pace,
+    strain: Strain,
     known: Known,
 }
 
@@ -108,6 +111,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
             overtimes: None,
             spans_max: usize::MAX,
             pace,
+            strain: Strain::default(),
             known: Known::default(),
         }
     }
@@ -177,9 +181,22 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         let (sink, fetched) = way(self.settings.fetch_ahead_bytes);
         let from = checkpoint.read_from.clone();
         self.known.generation = Some(checkpoint.generation);
-        let Self { settings, fetcher, lane, store, orders, monitor, backoff, overtimes, spans_max, pace, known } = self;
-        let line =
-            Line { settings, lane, store, orders, monitor, backoff, overtimes, spans_max, pace, known, checkpoint };
+        let Self { settings, fetcher, lane, store, orders, monitor, .. } = self;
+        let Self { backoff, overtimes, spans_max, pace, strain, known, .. } = self;
+        let line = Line {
+            settings,
+            lane,
+            store,
+            orders,
+            monitor,
+            backoff,
+            overtimes,
+            spans_max,
+            pace,
+            strain,
+            known,
+            checkpoint,
+        };
         tokio::select! {
             biased;
             turn = line.run(fetched) => turn,
@@ -210,7 +227,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
             }
             FailureKind::Rejected | FailureKind::Halted => Status::Halted,
             FailureKind::Stalled => Status::Stalled,
-            FailureKind::Broken => Status::Stopped,
+            FailureKind::Full | FailureKind::Broken => Status::Stopped,
         };
         let error = error.map_or_else(|| LastError::of(&failure), |error| *error);
         match self.record(status, error).await {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use tidemill_pipeline::{
     Claim, Code, Commit, Instances, NewPartition, PartitionKey, ProcessorId, ReadFrom, StateGuard, StateSpace, Status,
-    Step, failpoint,
+    Step, Usage, failpoint,
 };
 
 use crate::{
@@ -11,16 +11,18 @@ use crate::{
     error::{Result, StoreError},
     parked,
     rows::{NOW, error_json, signed, start_and_cursor, unsigned},
+    stored,
 };
 
-/// Applies a commit. On an error the caller rolls back to before it.
-pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<()> {
+/// Applies a commit, and says what it does to what the processor keeps. On an error the caller rolls back to before it.
+pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<Usage> {
     let Commit { claim, guard, step, writes, parked: aside, settled, opened, code, durability: _ } = commit;
     match guard {
         StateGuard::Shared { generation } => move_shared_state(connection, claim, *generation)?,
         StateGuard::Partition(_) => require_claim(connection, claim)?,
     }
     failpoint::reach("state-moved");
+    let (before, quota) = stored::load(connection, &claim.processor)?;
     match (step, guard) {
         (Some(step), _) => move_checkpoint(connection, &claim.processor, step)?,
         // Writes without a step, such as those of a retry: whoever read the space or its queues before them must find out.
@@ -47,7 +49,10 @@ pub(crate) fn commit(connection: &Connection, commit: &Commit) -> Result<()> {
         note_lineage(connection, &claim.processor, step, code)?;
         failpoint::reach("after-lineage");
     }
-    Ok(())
+    let (after, _) = stored::load(connection, &claim.processor)?;
+    let usage = Usage { quota, before, after };
+    usage.check().map_err(StoreError::Known)?;
+    Ok(usage)
 }
 
 fn move_shared_state(connection: &Connection, claim: &Claim, seen: u64) -> Result<()> {

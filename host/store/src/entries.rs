@@ -5,10 +5,12 @@ use tidemill_pipeline::{ProcessorId, StateSpace, Value, WriteSet};
 
 use crate::{
     error::Result,
-    rows::{sql, value},
+    rows::{signed, sql, value},
 };
 
 const GET: &str = "SELECT value FROM entry WHERE space = ?1 AND key = ?2";
+/// Read from the row's header: a long value is not.
+const LENGTH: &str = "SELECT octet_length(value) FROM entry WHERE space = ?1 AND key = ?2";
 const SCAN_FROM: &str = "SELECT key, value FROM entry WHERE space = ?1 AND key >= ?2 ORDER BY key LIMIT ?3";
 const SCAN_AFTER: &str = "SELECT key, value FROM entry WHERE space = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
 
@@ -81,15 +83,52 @@ pub(crate) fn write(
         Some(space) => space,
         None => make_space(connection, processor, into)?,
     };
+    let mut length = connection.prepare_cached(LENGTH)?;
     let mut put = connection.prepare_cached("INSERT OR REPLACE INTO entry (space, key, value) VALUES (?1, ?2, ?3)")?;
     let mut delete = connection.prepare_cached("DELETE FROM entry WHERE space = ?1 AND key = ?2")?;
+    let mut grown = Growth::default();
     for (key, value) in writes.iter() {
+        let before = length.query_row((space, key), |row| row.get::<_, i64>(0)).optional()?;
         match value {
             Some(value) => put.execute((space, key, sql(value)))?,
             None => delete.execute((space, key))?,
         };
+        grown.of_entry(key, before, value)?;
     }
-    Ok(())
+    grown.count(connection, space)
+}
+
+/// By how much the writes of a commit change what their space keeps.
+#[derive(Default)]
+struct Growth {
+    rows: i64,
+    bytes: i64,
+}
+
+impl Growth {
+    fn of_entry(&mut self, key: &str, before: Option<i64>, after: Option<&Value>) -> Result<()> {
+        let key = signed(key.len() as u64)?;
+        if let Some(value) = before {
+            self.rows -= 1;
+            self.bytes -= key + value;
+        }
+        if let Some(value) = after {
+            self.rows += 1;
+            self.bytes += key + signed(value.len() as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Counts it, once for all writes: a trigger adds it to what the processor keeps.
+    fn count(&self, connection: &Connection, space: i64) -> Result<()> {
+        if (self.rows, self.bytes) == (0, 0) {
+            return Ok(());
+        }
+        let text = "UPDATE space SET stored_rows = stored_rows + ?2, stored_bytes = stored_bytes + ?3 WHERE id = ?1";
+        let changed = connection.prepare_cached(text)?.execute((space, self.rows, self.bytes))?;
+        assert_eq!(changed, 1, "what was written has a space");
+        Ok(())
+    }
 }
 
 fn make_space(connection: &Connection, processor: &ProcessorId, space: &StateSpace) -> Result<i64> {

@@ -29,6 +29,7 @@ mod rows;
 mod schema;
 mod snapshot;
 mod sqlite;
+mod stored;
 mod wal;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,6 @@ pub use backup::{RESTORE_GAP, backup, restore};
 pub use connection::DATABASE_FILE;
 pub use lock::{DataLock, Held, Owner};
 pub use parked::Parked;
-pub use reader::{Lineage, PartitionStatus, ProcessorStatus, Reader, StateSize};
+pub use reader::{Lineage, PartitionStatus, ProcessorStatus, Reader};
 pub use request::{Outcome, Request, RequestId, RequestKind, Requests};
 pub use sqlite::{Options, Sqlite};

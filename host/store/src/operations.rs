@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 use tidemill_pipeline::{
-    Claim, Commit, Digest, Durability, EventKey, Failure, FeedName, ProcessorId, Stage, StateSpace,
+    Claim, Commit, Digest, Durability, EventKey, Failure, FeedName, ProcessorId, Quota, Stage, StateSpace, Stored,
 };
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     request::{self, Outcome, Request, RequestId},
     rows::digest,
     sqlite::{Sqlite, check},
+    stored,
 };
 
 /// Requests that one look gives; the others wait for the next.
@@ -129,6 +130,17 @@ impl Sqlite {
             if changed == 0 { Ok(0) } else { effects::try_again(connection, &claim.processor) }
         };
         self.write(function).await
+    }
+
+    /// Sets how much a processor may keep from now on, and says how much that is already. It may be more: then nothing
+    /// that grows is committed.
+    ///
+    /// # Errors
+    /// [`Superseded`](tidemill_pipeline::FailureKind::Superseded) when the claim does not stand, else when the
+    /// database cannot be written.
+    pub async fn set_quota(&self, claim: &Claim, quota: Quota) -> std::result::Result<Stored, Failure> {
+        let claim = claim.clone();
+        self.write(move |connection| stored::limit(connection, &claim, quota)).await
     }
 
     /// The component that a processor accepted last.

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use tidemill_pipeline::{
     Checkpoint, Code, Digest, Failure, FeedName, Instances, PartitionId, PartitionKey, ProcessorId, ProcessorName,
-    Snapshot, Stage, StateSpace, Value,
+    Quota, Snapshot, Stage, StateSpace, Stored, Value,
 };
 
 use crate::{
@@ -16,10 +16,8 @@ use crate::{
     rows::{CHECKPOINT, checkpoint, digest, partition_key, unsigned},
     schema,
     snapshot::ReaderSnapshot,
+    stored,
 };
-
-/// Entries that are counted for a status; more are not counted.
-const COUNTED_MAX: u32 = 100_000;
 
 /// A view of the database of a data directory, beside a host that runs or without one. Blocks.
 #[derive(Debug)]
@@ -48,8 +46,12 @@ pub struct ProcessorStatus {
     pub waiting: u64,
     /// How many keys have parked events.
     pub held_keys: u64,
-    /// The size of its state; none if it is too large to count for a status.
-    pub state: Option<StateSize>,
+    /// The size of its state: keys, and bytes of keys and values.
+    pub state: Stored,
+    /// Everything that it keeps: its state and its parked events.
+    pub stored: Stored,
+    /// The most that it may keep, as the host said that claimed it last.
+    pub quota: Quota,
 }
 
 /// A partition, for people.
@@ -76,15 +78,6 @@ pub struct Lineage {
     pub code: Code,
     /// Since when, in UTC as RFC 3339 writes it.
     pub since: String,
-}
-
-/// How much state there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StateSize {
-    /// Keys.
-    pub rows: u64,
-    /// Bytes of keys and values.
-    pub bytes: u64,
 }
 
 impl Reader {
@@ -197,12 +190,17 @@ fn failure(error: StoreError) -> Failure {
 fn status(connection: &Connection) -> Result<Vec<ProcessorStatus>> {
     let mut statement = connection.prepare_cached(
         "SELECT processor, version, epoch, owner, claimed_at, state_generation, component,
+             stored_rows, stored_bytes, rows_max, bytes_max,
              (SELECT count(*) FROM parked_event AS event
               WHERE event.processor = processor.processor AND event.version = processor.version),
              (SELECT count(key) FROM parked_event AS event
               WHERE event.processor = processor.processor AND event.version = processor.version),
              (SELECT count(*) FROM (SELECT DISTINCT feed, lane, key FROM parked_event AS event
-              WHERE event.processor = processor.processor AND event.version = processor.version AND key IS NOT NULL))
+              WHERE event.processor = processor.processor AND event.version = processor.version AND key IS NOT NULL)),
+             (SELECT coalesce(sum(stored_rows), 0) FROM space
+              WHERE space.processor = processor.processor AND space.version = processor.version),
+             (SELECT coalesce(sum(stored_bytes), 0) FROM space
+              WHERE space.processor = processor.processor AND space.version = processor.version)
          FROM processor ORDER BY processor, version",
     )?;
     let mut rows = statement.query([])?;
@@ -211,6 +209,7 @@ fn status(connection: &Connection) -> Result<Vec<ProcessorStatus>> {
         let name: String = row.get(0)?;
         let id = ProcessorId { name: ProcessorName::new(name), version: row.get(1)? };
         let component: Option<Vec<u8>> = row.get(6)?;
+        let (stored, quota) = stored::read(row, 7)?;
         processors.push(ProcessorStatus {
             epoch: unsigned(row.get(2)?)?,
             owner: row.get(3)?,
@@ -218,10 +217,12 @@ fn status(connection: &Connection) -> Result<Vec<ProcessorStatus>> {
             state_generation: unsigned(row.get(5)?)?,
             component: component.as_deref().map(digest).transpose()?,
             partitions: partitions(connection, &id)?,
-            parked: unsigned(row.get(7)?)?,
-            waiting: unsigned(row.get::<_, i64>(8)? - row.get::<_, i64>(9)?)?,
-            held_keys: unsigned(row.get(9)?)?,
-            state: state_size(connection, &id)?,
+            parked: unsigned(row.get(11)?)?,
+            waiting: unsigned(row.get::<_, i64>(12)? - row.get::<_, i64>(13)?)?,
+            held_keys: unsigned(row.get(13)?)?,
+            state: Stored { rows: unsigned(row.get(14)?)?, bytes: unsigned(row.get(15)?)? },
+            stored,
+            quota,
             id,
         });
     }
@@ -283,16 +284,4 @@ fn spaces(connection: &Connection, id: &ProcessorId) -> Result<Vec<StateSpace>> 
         });
     }
     Ok(spaces)
-}
-
-fn state_size(connection: &Connection, id: &ProcessorId) -> Result<Option<StateSize>> {
-    let (rows, bytes) = connection
-        .prepare_cached(
-            "SELECT count(*), coalesce(sum(bytes), 0) FROM (
-                 SELECT octet_length(key) + octet_length(value) AS bytes FROM entry
-                 WHERE space IN (SELECT id FROM space WHERE processor = ?1 AND version = ?2) LIMIT ?3 + 1)",
-        )?
-        .query_row((id.name.as_str(), id.version, COUNTED_MAX), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let size = StateSize { rows: unsigned(rows)?, bytes: unsigned(bytes)? };
-    Ok((size.rows <= u64::from(COUNTED_MAX)).then_some(size))
 }

@@ -6,8 +6,11 @@ use tidemill_pipeline::failpoint;
 use crate::error::{Result, StoreError};
 
 /// The migrations in order; the first brings an empty file to schema 1. What was released never changes.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_queues.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_queues.sql"),
+    include_str!("../migrations/0003_quotas.sql"),
+];
 
 /// Marks the file as ours: "Tide" in ASCII.
 const APPLICATION_ID: u32 = 0x5469_6465;

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use rusqlite::{Connection, OptionalExtension};
 use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Durability, Failure, Held, PartitionKey, ProcessorId, Snapshot, Stage, StateSpace,
-    Store, Value,
+    Store, Usage, Value,
 };
 
 use crate::{
@@ -188,7 +188,7 @@ impl Store for Sqlite {
         ))
     }
 
-    async fn commit(&self, commit: Commit) -> std::result::Result<(), Failure> {
+    async fn commit(&self, commit: Commit) -> std::result::Result<Usage, Failure> {
         let (durability, bytes) = check(&commit);
         self.inner
             .writer

@@ -105,8 +105,8 @@ pub async fn two_commits_from_one_generation_have_one_winner<S: StoreUnderTest>(
     let second = Commit { step: Some(second), writes: writes([("winner", "second")]), ..nothing };
     let (first, second) = tokio::join!(desk.store().commit(first), desk.store().commit(second));
     let winner = match (first, second) {
-        (Ok(()), Err(loser)) if loser.kind == FailureKind::Fenced => "first",
-        (Err(loser), Ok(())) if loser.kind == FailureKind::Fenced => "second",
+        (Ok(_), Err(loser)) if loser.kind == FailureKind::Fenced => "first",
+        (Err(loser), Ok(_)) if loser.kind == FailureKind::Fenced => "second",
         both => panic!("{both:?}"),
     };
     assert_eq!(desk.get("winner"), Some(text(winner)));

@@ -296,7 +296,7 @@ impl<B: Backend> World<B> {
         let generation = store.state_generation(claim).await.map_err(|failure| failure.to_string())?;
         let step = Step::staying(key.clone(), checkpoint.generation, Status::Running, None);
         let commit = Commit::of_step(claim.clone(), StateGuard::Shared { generation }, step);
-        store.commit(commit).await.map_err(|failure| failure.to_string())
+        store.commit(commit).await.map(drop).map_err(|failure| failure.to_string())
     }
 
     /// The trouble ends, and one host goes on to the end.

@@ -1,6 +1,8 @@
 //! A store with trouble: slow, failing, or losing the answer of a commit that it made.
 
-use tidemill_pipeline::{Checkpoint, Claim, Commit, Failure, Held, PartitionKey, Snapshot, Stage, StateSpace, Store};
+use tidemill_pipeline::{
+    Checkpoint, Claim, Commit, Failure, Held, PartitionKey, Snapshot, Stage, StateSpace, Store, Usage,
+};
 
 use super::{Dice, Trouble};
 
@@ -41,7 +43,7 @@ impl<T: Store + 'static> Store for Faulty<T> {
         self.store.snapshot(claim, space)
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), Failure> {
+    async fn commit(&self, commit: Commit) -> Result<Usage, Failure> {
         if self.trouble.strikes(3) {
             return Err(Failure::unavailable(Stage::Commit, "the disk is full"));
         }

@@ -6,8 +6,9 @@ use std::{
 };
 
 use tidemill_pipeline::{
-    Checkpoint, Claim, Commit, Failure, FailureKind, Held, ParkedEvent, PartitionId, PartitionKey, ProcessorId,
-    ReadFrom, Settled, Snapshot, Stage, StateGuard, StateSpace, Status, Store, Value,
+    Checkpoint, Claim, Commit, Failure, FailureKind, Held, Metadata, ParkedEvent, PartitionId, PartitionKey,
+    ProcessorId, Quota, ReadFrom, Settled, Snapshot, Stage, StateGuard, StateSpace, Status, Store, Stored, Usage,
+    Value,
 };
 
 /// A check that a mutant leaves out.
@@ -28,7 +29,7 @@ pub struct Memory {
 
 type State = BTreeMap<String, Value>;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Disk {
     processors: HashMap<ProcessorId, Row>,
     checkpoints: HashMap<(ProcessorId, PartitionKey), Checkpoint>,
@@ -36,10 +37,24 @@ struct Disk {
     parked: HashMap<ProcessorId, Vec<Put>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Row {
     epoch: u64,
     state_generation: u64,
+    quota: Quota,
+}
+
+impl Disk {
+    /// What a processor keeps, counted anew.
+    fn stored(&self, processor: &ProcessorId) -> Stored {
+        let spaces = self.state.iter().filter(|((owner, _), _)| owner == processor);
+        let entries = spaces.flat_map(|(_, state)| state).map(|(key, value)| key.len() + value.len());
+        let parked = self.parked.get(processor).into_iter().flatten().map(|put| put.bytes());
+        entries.chain(parked).fold(Stored::default(), |stored, bytes| Stored {
+            rows: stored.rows + 1,
+            bytes: stored.bytes + bytes as u64,
+        })
+    }
 }
 
 impl Memory {
@@ -66,6 +81,17 @@ impl Memory {
         let row = disk.processors.entry(processor.clone()).or_default();
         row.epoch += 1;
         Claim { processor: processor.clone(), epoch: row.epoch }
+    }
+
+    /// Sets how much a processor may keep, and says how much that is.
+    ///
+    /// # Errors
+    /// When the claim does not stand.
+    pub fn set_quota(&self, claim: &Claim, quota: Quota) -> Result<Stored, Failure> {
+        let mut disk = self.disk();
+        self.check_claim(&disk, claim)?;
+        disk.processors.entry(claim.processor.clone()).or_default().quota = quota;
+        Ok(disk.stored(&claim.processor))
     }
 
     /// The events that were put aside.
@@ -153,6 +179,17 @@ struct Put {
     event: ParkedEvent,
 }
 
+impl Put {
+    fn bytes(&self) -> usize {
+        let ParkedEvent { payload, metadata, reason, backtrace, .. } = &self.event;
+        let metadata = metadata.as_ref().map_or(0, |Metadata { headers, id, kind, key, occurred_at_us: _ }| {
+            let headers: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+            headers + [id, kind, key].into_iter().flatten().map(|text| text.len()).sum::<usize>()
+        });
+        payload.len() + metadata + reason.len() + backtrace.as_ref().map_or(0, String::len)
+    }
+}
+
 impl Store for Memory {
     async fn state_generation(&self, claim: &Claim) -> Result<u64, Failure> {
         let disk = self.disk();
@@ -185,10 +222,11 @@ impl Store for Memory {
         Box::new(View { store: self.clone(), key: (claim.processor.clone(), space.clone()), state: None })
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), Failure> {
+    async fn commit(&self, commit: Commit) -> Result<Usage, Failure> {
         let mut disk = self.disk();
         self.check(&disk, &commit)?;
         let processor = &commit.claim.processor;
+        let (before, undone) = (disk.stored(processor), disk.clone());
         let space = space(&commit.guard);
         if space == StateSpace::Shared {
             disk.processors.get_mut(processor).expect("checked above").state_generation += 1;
@@ -221,7 +259,10 @@ impl Store for Memory {
         for event in commit.parked {
             let same = |known: &&mut Put| known.event.id == event.id && known.event.key.is_none();
             match parked.iter_mut().find(same).filter(|_| event.key.is_none()) {
-                Some(known) => known.event.copies += event.copies,
+                Some(Put { event: known, .. }) => {
+                    let (copies, metadata) = (known.copies + event.copies, known.metadata.take());
+                    *known = ParkedEvent { copies, metadata, ..event };
+                }
                 None => parked.push(Put { lane: lane.clone(), event }),
             }
         }
@@ -237,7 +278,13 @@ impl Store for Memory {
                 resolutions: Vec::new(),
             });
         }
-        Ok(())
+        let quota = disk.processors.get(processor).map_or(Quota::default(), |row| row.quota);
+        let usage = Usage { quota, before, after: disk.stored(processor) };
+        if let Err(full) = usage.check() {
+            *disk = undone;
+            return Err(full);
+        }
+        Ok(usage)
     }
 }
 

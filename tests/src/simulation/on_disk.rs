@@ -12,6 +12,7 @@ use std::{
 use tempfile::TempDir;
 use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Failure, Held, ParkedEvent, PartitionKey, ProcessorId, Snapshot, StateSpace, Store,
+    Usage,
 };
 use tidemill_store::{Options, Reader, Sqlite};
 use tokio::runtime::Handle;
@@ -83,7 +84,7 @@ impl Store for OnDisk {
         self.store().snapshot(claim, space)
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), Failure> {
+    async fn commit(&self, commit: Commit) -> Result<Usage, Failure> {
         self.ask(|store| async move { store.commit(commit).await }).await
     }
 }

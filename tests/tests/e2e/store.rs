@@ -8,7 +8,7 @@ mod memory {
 /// The database, on a real file.
 mod sqlite {
     use e2e::conformance::StoreUnderTest;
-    use tidemill_pipeline::{Claim, ParkedEvent, ProcessorId};
+    use tidemill_pipeline::{Claim, ParkedEvent, ProcessorId, Quota, Stored};
     use tidemill_store::{Options, Reader, Sqlite};
 
     struct OnDisk {
@@ -36,6 +36,10 @@ mod sqlite {
 
         async fn claim(&self, processor: &ProcessorId) -> Claim {
             self.store.claim(processor, "the conformance suite").await.unwrap()
+        }
+
+        async fn set_quota(&self, claim: &Claim, quota: Quota) -> Stored {
+            self.store.set_quota(claim, quota).await.unwrap()
         }
 
         async fn parked(&self, processor: &ProcessorId) -> Vec<ParkedEvent> {

@@ -7,7 +7,7 @@ use std::{
 
 use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Failure, Held, ParkedEvent, PartitionKey, ReadFrom, Snapshot, StateGuard, StateSpace,
-    Status, Store, Value,
+    Status, Store, Usage, Value,
 };
 
 use crate::component::LOG;
@@ -85,7 +85,7 @@ impl Store for Shelf {
         Box::new(View(self.0.lock().unwrap().state.clone()))
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), Failure> {
+    async fn commit(&self, commit: Commit) -> Result<Usage, Failure> {
         let mut kept = self.0.lock().unwrap();
         assert_eq!(commit.guard, StateGuard::Shared { generation: kept.generation }, "nobody else commits");
         kept.generation += 1;
@@ -103,7 +103,7 @@ impl Store for Shelf {
         }
         kept.parked.extend(commit.parked);
         // A retry moves nothing.
-        let Some(step) = commit.step else { return Ok(()) };
+        let Some(step) = commit.step else { return Ok(Usage::default()) };
         assert_eq!(step.from_generation, kept.checkpoint.generation, "nobody else commits");
         kept.checkpoint.generation += 1;
         kept.checkpoint.position += step.events;
@@ -115,7 +115,7 @@ impl Store for Shelf {
         }
         let commit = (kept.checkpoint.read_from.clone(), kept.log());
         kept.commits.push(commit);
-        Ok(())
+        Ok(Usage::default())
     }
 }
 

@@ -41,7 +41,7 @@ async fn group(fixture: &Fixture, commits: Vec<Commit>) -> Vec<Result<(), Failur
     drop(held);
     let mut answers = Vec::new();
     for commit in waiting {
-        answers.push(commit.await);
+        answers.push(commit.await.map(drop));
     }
     answers
 }

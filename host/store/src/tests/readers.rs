@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::*;
-use crate::{Reader, Requests, StateSize, connection::database_path};
+use crate::{Reader, Requests, connection::database_path};
 
 /// A database as schema 1 wrote it, with something in every table.
 const FIXTURE_1: &str = include_str!("../../fixtures/schema_1.sql");
@@ -26,7 +26,8 @@ async fn a_reader_shows_what_a_running_host_has_committed() {
     let [status] = &reader.status().unwrap()[..] else { panic!("one processor") };
     assert_eq!((&status.id, status.epoch, status.owner.as_str()), (&processor(), 1, "the first host"));
     assert_eq!((status.parked, status.component), (1, Some(Digest::of(b"two"))));
-    assert_eq!(status.state, Some(StateSize { rows: 1, bytes: 2 }));
+    assert_eq!(status.state, Stored { rows: 1, bytes: 2 });
+    assert_eq!(status.stored, Stored { rows: 2, bytes: 2 + 14 }, "`event`, and that it has no amount");
     let [partition] = &status.partitions[..] else { panic!("one partition") };
     assert_eq!(partition.checkpoint, fixture.checkpoint("0").await);
     let lineage: Vec<_> =

@@ -91,7 +91,7 @@ async fn retry(running: &Running, request: &Request, numbers: &[i64]) -> Result<
 
 /// A parked event and those behind it, until one is refused or none is left.
 async fn retry_queue(running: &Running, request: &Request, first: i64, tally: &mut Tally) -> Result<(), Failure> {
-    let (limits, mut next) = (running.config.limits, Some(first));
+    let (limits, mut next, mut together_max) = (running.config.limits, Some(first), TOGETHER_MAX);
     while let Some(number) = next.take() {
         if !running.store.is_pending(request.id).await? {
             let cause = format!("the request was taken back after {} events", tally.applied.len());
@@ -101,15 +101,23 @@ async fn retry_queue(running: &Running, request: &Request, first: i64, tally: &m
         let lane = running.lane(&parked.event.id.key);
         let mut seat = lane.enter().await;
         // Read in the lane: nobody puts anything behind it meanwhile.
-        let queue = running.store.parked_queue(number, TOGETHER_MAX, running.config.batch.bytes_max).await?;
+        let queue = running.store.parked_queue(number, together_max, running.config.batch.bytes_max).await?;
         let events: Vec<_> = queue.iter().map(|parked| parked.event.clone()).collect();
         let retried = retry_parked(&mut seat, &running.store, &events, running.config.batch, limits.writes).await;
         let refused = match retried {
-            Ok(Retried { commit, applied, refused }) => {
-                seat.commit(&running.store, commit).await?;
-                tally.applied.extend(queue.iter().take(applied).map(|parked| parked.number));
-                refused.map(|failure| (applied, failure))
-            }
+            Ok(Retried { commit, applied, refused }) => match seat.commit(&running.store, commit).await {
+                Ok(()) => {
+                    tally.applied.extend(queue.iter().take(applied).map(|parked| parked.number));
+                    refused.map(|failure| (applied, failure))
+                }
+                // Fewer of them may have room: what they settle makes some.
+                Err(failure) if failure.kind == FailureKind::Full && applied > 1 => {
+                    (together_max, next) = (applied / 2, Some(number));
+                    continue;
+                }
+                Err(failure) if failure.kind == FailureKind::Full => Some((0, failure)),
+                Err(failure) => return Err(failure),
+            },
             Err(failure) if matches!(failure.kind, FailureKind::Fenced | FailureKind::Superseded) => {
                 return Err(failure);
             }

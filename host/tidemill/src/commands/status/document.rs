@@ -1,8 +1,10 @@
 //! The document that `status --json` prints. Its fields are stable: they may become more.
 
 use serde::Serialize;
-use tidemill_pipeline::{Checkpoint, LastError, ParkedId, ProcessorName, ReadFrom, Resolution, Stage, reproduce};
-use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus, StateSize};
+use tidemill_pipeline::{
+    Checkpoint, LastError, ParkedId, ProcessorName, Quota, ReadFrom, Resolution, Stage, Stored, reproduce,
+};
+use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus};
 
 use crate::host::Trouble;
 
@@ -38,8 +40,11 @@ pub(super) struct Processor {
     /// The component that was accepted last.
     pub(super) component: Option<String>,
     pub(super) state_generation: u64,
-    /// Null: too much to count.
-    pub(super) state: Option<Size>,
+    /// Keys, and bytes of keys and values.
+    pub(super) state: Size,
+    /// Everything that it keeps: its state and its parked events.
+    pub(super) stored: Size,
+    pub(super) quotas: Quotas,
     pub(super) parked: u64,
     /// How many of them wait for one before them that has the same key.
     pub(super) waiting: u64,
@@ -48,7 +53,17 @@ pub(super) struct Processor {
     pub(super) partitions: Vec<Partition>,
 }
 
-/// The size of a state.
+/// The most that a processor may keep, by its configuration when it was started last.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Quotas {
+    /// Null: as many as the disk takes.
+    pub(super) stored_rows: Option<u64>,
+    /// Null: as many as the disk takes.
+    pub(super) stored_bytes: Option<u64>,
+}
+
+/// How much something is.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Size {
@@ -146,12 +161,26 @@ impl From<&ProcessorStatus> for Processor {
             claimed_at: status.claimed_at.clone(),
             component: status.component.map(|digest| digest.to_string()),
             state_generation: status.state_generation,
-            state: status.state.map(|StateSize { rows, bytes }| Size { rows, bytes }),
+            state: status.state.into(),
+            stored: status.stored.into(),
+            quotas: status.quota.into(),
             parked: status.parked,
             waiting: status.waiting,
             held_keys: status.held_keys,
             partitions: status.partitions.iter().map(|partition| Partition::new(&status.id.name, partition)).collect(),
         }
+    }
+}
+
+impl From<Stored> for Size {
+    fn from(Stored { rows, bytes }: Stored) -> Self {
+        Self { rows, bytes }
+    }
+}
+
+impl From<Quota> for Quotas {
+    fn from(Quota { rows_max, bytes_max }: Quota) -> Self {
+        Self { stored_rows: rows_max, stored_bytes: bytes_max }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Document, Partition, Processor, Stretch};
+use tidemill_pipeline::{Quota, Stored};
+
+use super::document::{Document, Partition, Processor, Quotas, Stretch};
 use crate::{
     host::Trouble,
     output::{Table, guest_frames, safe, shorten},
@@ -21,6 +23,9 @@ pub(super) fn text(document: &Document) -> String {
         return format!("{host}No processor has run yet.\n");
     }
     let mut text = format!("{host}\n{}\n", processors(document));
+    if let Some(quotas) = quotas(document) {
+        add(&mut text, &format!("\n{quotas}"));
+    }
     if partitions_of(document).next().is_some() {
         add(&mut text, &format!("\n{}", partitions(document)));
     }
@@ -52,12 +57,11 @@ fn partitions_of(document: &Document) -> impl Iterator<Item = (&Processor, &Part
 fn processors(document: &Document) -> Table {
     let mut table = Table::new(["processor", "component", "keys", "bytes", "parked"]);
     for processor in &document.processors {
-        let many = || "many".to_owned();
         table.row([
             processor.name.clone(),
             processor.component.as_deref().map_or_else(|| "-".to_owned(), short),
-            processor.state.map_or_else(many, |size| size.rows.to_string()),
-            processor.state.map_or_else(many, |size| size.bytes.to_string()),
+            processor.state.rows.to_string(),
+            processor.state.bytes.to_string(),
             match processor.held_keys {
                 0 => processor.parked.to_string(),
                 1 => format!("{} (1 key held)", processor.parked),
@@ -66,6 +70,32 @@ fn processors(document: &Document) -> Table {
         ]);
     }
     table
+}
+
+/// What processors keep beside what they may keep; none if none has a quota.
+fn quotas(document: &Document) -> Option<Table> {
+    let mut table = Table::new(["processor", "quota", "used", "of", "share"]);
+    let mut any = false;
+    for processor in &document.processors {
+        let Quotas { stored_rows, stored_bytes } = processor.quotas;
+        let quota = Quota { rows_max: stored_rows, bytes_max: stored_bytes };
+        for share in quota.shares(Stored { rows: processor.stored.rows, bytes: processor.stored.bytes }) {
+            any = true;
+            let warning = match share.percent() {
+                100.. => ", full",
+                _ if share.is_nearly_used() => ", nearly full",
+                _ => "",
+            };
+            table.row([
+                processor.name.clone(),
+                share.setting.to_owned(),
+                share.used.to_string(),
+                share.max.to_string(),
+                format!("{} %{warning}", share.percent()),
+            ]);
+        }
+    }
+    any.then_some(table)
 }
 
 fn partitions(document: &Document) -> Table {

@@ -1,7 +1,7 @@
 //! `status`: what it prints of a store.
 
 use tidemill_pipeline::*;
-use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus, StateSize};
+use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus};
 
 use super::{document::Document, tables};
 use crate::host::Trouble;
@@ -63,7 +63,9 @@ fn processors() -> Vec<ProcessorStatus> {
         parked: 2,
         waiting: 0,
         held_keys: 0,
-        state: Some(StateSize { rows: 4, bytes: 120 }),
+        state: Stored { rows: 4, bytes: 120 },
+        stored: Stored { rows: 6, bytes: 1_920 },
+        quota: Quota::default(),
     };
     let large = ProcessorStatus {
         id: ProcessorId { name: ProcessorName::new("large"), version: 1 },
@@ -72,7 +74,8 @@ fn processors() -> Vec<ProcessorStatus> {
         parked: 0,
         waiting: 0,
         held_keys: 0,
-        state: None,
+        state: Stored { rows: 2_000_000, bytes: 90_000_000 },
+        stored: Stored { rows: 2_000_000, bytes: 90_000_000 },
         ..totals.clone()
     };
     vec![large, totals]
@@ -101,6 +104,22 @@ fn the_tables_say_the_same_and_cannot_steer_the_terminal() {
     let text = tables::text(&Document::new(Some("process 1 on one".to_owned()), &processors(), troubles()));
     assert!(!text.contains('\u{1b}'), "{text:?}");
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn quotas_are_shown_where_there_are_any_with_what_is_nearly_used_in_words() {
+    let mut processors = processors();
+    processors[0].quota = Quota { rows_max: Some(10_000_000), bytes_max: Some(100_000_000) };
+    processors[1].quota = Quota { rows_max: Some(6), bytes_max: None };
+    let text = tables::text(&Document::new(None, &processors, Vec::new()));
+    let table: Vec<_> = text.lines().skip_while(|line| !line.contains("QUOTA")).take(4).collect();
+    let wanted = [
+        "PROCESSOR  QUOTA         USED      OF         SHARE",
+        "large      stored-rows   2000000   10000000   20 %",
+        "large      stored-bytes  90000000  100000000  90 %, nearly full",
+        "totals     stored-rows   6         6          100 %, full",
+    ];
+    assert_eq!(table, wanted, "{text}");
 }
 
 #[test]

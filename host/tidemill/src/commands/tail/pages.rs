@@ -143,6 +143,7 @@ impl Follower {
             | FailureKind::Halted
             | FailureKind::Stalled
             | FailureKind::Fenced
+            | FailureKind::Full
             | FailureKind::Superseded
             | FailureKind::Broken => Err(failure),
         }

@@ -1,0 +1,90 @@
+//! The strain: a span that writes nearly as much as a batch may. It cannot become smaller, so the next may be rejected.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{Batch, Overlay, PartitionKey, ProcessorName, nearly};
+
+/// The shortest time between two warnings of a partition.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// When a partition was warned about last.
+#[derive(Debug, Default)]
+pub(crate) struct Strain {
+    warned: Option<Instant>,
+}
+
+impl Strain {
+    /// Warns of a span that stands alone and has come near a bound of its writes, and says whether it did.
+    pub(crate) fn look(&mut self, processor: &ProcessorName, batch: &Batch, overlay: &Overlay) -> bool {
+        let (rows, bytes, bounds) = overlay.written();
+        let near_rows = nearly(rows as u64, bounds.rows_max as u64);
+        let near_bytes = nearly(bytes as u64, bounds.bytes_max as u64);
+        let silent = self.warned.is_some_and(|warned| warned.elapsed() < SILENCE);
+        if batch.spans().len() != 1 || silent || !(near_rows || near_bytes) {
+            return false;
+        }
+        self.warned = Some(Instant::now());
+        let PartitionKey { feed, partition } = batch.key();
+        let setting = if near_rows { "limits.write-rows" } else { "limits.write-bytes" };
+        tracing::warn!(
+            %processor, %feed, %partition, from = %batch.from(), rows, rows_max = bounds.rows_max, bytes, bytes_max = bounds.bytes_max, setting,
+            hint = "one that writes more is rejected: raise the limit, or let the component write less for an event",
+            "the events between two checkpoints write nearly as much as a batch may"
+        );
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Cursor, Event, Failure, FeedName, PartitionId, ReadFrom, Snapshot, Span, Value, WriteBounds};
+
+    struct Nothing;
+
+    impl Snapshot for Nothing {
+        fn get(&mut self, _: &str) -> Result<Option<Value>, Failure> {
+            Ok(None)
+        }
+
+        fn scan(&mut self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<(String, Value)>, Failure> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn written(rows: usize, value: &str) -> Overlay {
+        let bounds = WriteBounds { rows_max: 10, bytes_max: 100, key_bytes_max: 10 };
+        let mut overlay = Overlay::new(Box::new(Nothing), bounds);
+        (0..rows).for_each(|row| overlay.write(row.to_string(), Some(value.into())).unwrap());
+        overlay.settle();
+        overlay
+    }
+
+    fn batch(spans: usize) -> Batch {
+        let cursor = |place: usize| Cursor::new(&place.to_string()).unwrap();
+        let span = |place: usize| {
+            Span::new(ReadFrom::After(cursor(place)), cursor(place + 1), Bytes::new(), vec![Event::text(0..0)])
+        };
+        let key = PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new("0") };
+        let mut batch = Batch::new(key, span(0));
+        (1..spans).for_each(|place| batch.push(span(place), crate::BatchBounds::default()).unwrap());
+        batch
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_span_alone_that_writes_80_per_cent_of_either_bound_is_warned_about_once_a_minute() {
+        let totals = ProcessorName::new("totals");
+        let mut strain = Strain::default();
+        assert!(!strain.look(&totals, &batch(1), &written(7, "1")));
+        assert!(!strain.look(&totals, &batch(2), &written(10, "1")), "it can become smaller");
+        assert!(strain.look(&totals, &batch(1), &written(8, "1")));
+        tokio::time::advance(SILENCE / 2).await;
+        assert!(!strain.look(&totals, &batch(1), &written(10, "1")));
+        tokio::time::advance(SILENCE / 2).await;
+        assert!(strain.look(&totals, &batch(1), &written(2, &"x".repeat(39))), "80 bytes");
+    }
+}

@@ -89,7 +89,7 @@ pub(crate) fn run(component: &Component, shared: &Shared, kept: Option<Live>, ca
 /// A new instance, paid for by the call's fuel and time.
 pub(crate) fn instantiate(component: &Component, shared: &Shared, fuel: u64) -> Result<Live, Refusal> {
     let engine = component.engine();
-    let log = LogLines::new(shared.name.as_str(), shared.log_level, shared.limits.log_lines_max, shared.ear.clone());
+    let log = LogLines::new(shared);
     let state = HostState::new(
         &shared.limits,
         Arc::clone(&shared.config),

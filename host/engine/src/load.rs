@@ -119,6 +119,7 @@ fn start(component: &Component, limits: &Limits) -> Result<(), LoadError> {
         limits: limits.clone(),
         log_level: LogLevel::Off,
         ear: Ear::default(),
+        log_quota: None,
     };
     let (sender, receiver) = mpsc::sync_channel(1);
     let tried = component.clone();

@@ -1,8 +1,13 @@
 //! Log lines: what a component says, bounded, in the host's own log or for whoever listens.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
-use crate::{contract::Level, last_words::LastWords};
+use crate::{
+    contract::Level,
+    last_words::LastWords,
+    log_quota::{Admission, LogQuota},
+    processor::Shared,
+};
 
 /// The longest line that is kept, in bytes.
 const LINE_BYTES_MAX: usize = 4 * 1024;
@@ -33,6 +38,8 @@ pub(crate) struct LogLines {
     level_min: Option<Level>,
     lines_max: u32,
     lines: u32,
+    /// What the processor may say in all, if somebody counts.
+    quota: Option<Arc<LogQuota>>,
     last_words: LastWords,
 }
 
@@ -91,15 +98,16 @@ impl LogLevel {
 }
 
 impl LogLines {
-    pub(crate) fn new(processor: &str, level_min: LogLevel, lines_max: u32, ear: Ear) -> Self {
+    pub(crate) fn new(shared: &Shared) -> Self {
         Self {
-            ear,
-            processor: processor.to_owned(),
+            ear: shared.ear.clone(),
+            processor: shared.name.to_string(),
             feed: String::new(),
             partition: String::new(),
-            level_min: level_min.level(),
-            lines_max,
+            level_min: shared.log_level.level(),
+            lines_max: shared.limits.log_lines_max,
             lines: 0,
+            quota: shared.log_quota.clone(),
             last_words: LastWords::default(),
         }
     }
@@ -110,13 +118,14 @@ impl LogLines {
         partition.clone_into(&mut self.partition);
         self.lines = 0;
         self.last_words.clear();
+        self.report();
     }
 
     pub(crate) fn enabled(&self, level: Level) -> bool {
         self.level_min.is_some_and(|min| level >= min)
     }
 
-    /// Keeps a line, or cuts it, or drops it with a note.
+    /// Keeps a line, or cuts it, or drops it with a note. The component is told nothing of it.
     pub(crate) fn write(&mut self, level: Level, line: &str) {
         if level == Level::Error {
             self.last_words.logged(line);
@@ -126,12 +135,59 @@ impl LogLines {
         }
         self.lines += 1;
         if self.lines > self.lines_max {
-            self.emit(
+            self.admit(
                 Level::Warn,
                 &format_args!("more than {} log lines in one call; the rest is dropped", self.lines_max),
             );
         } else {
-            self.emit(level, &cut(line, LINE_BYTES_MAX));
+            self.admit(level, &cut(line, LINE_BYTES_MAX));
+        }
+    }
+
+    /// Says a line if the processor's quota has room for it.
+    fn admit(&self, level: Level, line: &dyn fmt::Display) {
+        let Some(quota) = &self.quota else { return self.emit(level, line) };
+        self.report();
+        let (admission, max) = (quota.admit(Instant::now()), quota.lines_max());
+        if matches!(admission, Admission::Written | Admission::Nearly) {
+            self.emit(level, line);
+        }
+        let Self { processor, .. } = self;
+        match admission {
+            Admission::Nearly => {
+                let hint = "what is said past it in this minute is left out: let the component say less, or raise it";
+                tracing::warn!(
+                    processor,
+                    max,
+                    setting = "quotas.log-lines",
+                    hint,
+                    "the processor has nearly used up its log lines of this minute"
+                );
+            }
+            Admission::Full => {
+                let hint = "the processing goes on: let the component say less, or raise it";
+                tracing::warn!(
+                    processor,
+                    max,
+                    setting = "quotas.log-lines",
+                    hint,
+                    "log lines of the processor are left out until its minute is over"
+                );
+            }
+            Admission::Written | Admission::LeftOut => {}
+        }
+    }
+
+    /// Says how many lines were left out, once their minute is over.
+    fn report(&self) {
+        let left_out = self.quota.as_ref().and_then(|quota| quota.left_out(Instant::now()));
+        if let Some(lines) = left_out {
+            tracing::warn!(
+                processor = self.processor,
+                lines,
+                setting = "quotas.log-lines",
+                "log lines of the processor were left out"
+            );
         }
     }
 

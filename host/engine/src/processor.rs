@@ -15,6 +15,7 @@ use crate::{
     doubt::Doubt,
     limits::Limits,
     log_lines::{Ear, Listener, LogLevel},
+    log_quota::LogQuota,
     spares::Spares,
 };
 
@@ -36,13 +37,14 @@ pub struct ProcessorSettings {
 }
 
 /// What all calls of a processor share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) name: ProcessorName,
     pub(crate) config: Arc<[(String, String)]>,
     pub(crate) limits: Limits,
     pub(crate) log_level: LogLevel,
     pub(crate) ear: Ear,
+    pub(crate) log_quota: Option<Arc<LogQuota>>,
 }
 
 /// A component, ready to be called. Without a call it holds no thread, and no instance unless instances are reused.
@@ -65,7 +67,8 @@ impl ComponentProcessor {
         let ProcessorSettings { name, mut config, config_digest, limits, instances, log_level } = settings;
         config.sort();
         let code = Code { component: component.digest(), config: config_digest, instances };
-        let shared = Arc::new(Shared { name, config: config.into(), limits, log_level, ear: Ear::default() });
+        let (config, ear, log_quota) = (config.into(), Ear::default(), None);
+        let shared = Arc::new(Shared { name, config, limits, log_level, ear, log_quota });
         let doubt = component.engine().doubts.of(&shared.name);
         let spares = component.engine().spares.of(&shared, &code);
         Self { component, shared, doubt, code, kept: None, spares, running: None }
@@ -75,15 +78,16 @@ impl ComponentProcessor {
     /// they began, so it shares none with others.
     #[must_use]
     pub fn heard_by(self, listener: Arc<dyn Listener>) -> Self {
-        let Shared { name, config, limits, log_level, ear: _ } = &*self.shared;
-        let shared = Shared {
-            name: name.clone(),
-            config: Arc::clone(config),
-            limits: limits.clone(),
-            log_level: *log_level,
-            ear: Ear(Some(listener)),
-        };
+        let shared = Shared { ear: Ear(Some(listener)), ..Shared::clone(&self.shared) };
         Self { shared: Arc::new(shared), spares: Arc::default(), ..self }
+    }
+
+    /// Counts what the component says towards a quota, and leaves out what passes it. All processors that share instances are
+    /// given the same one.
+    #[must_use]
+    pub fn within(self, quota: Arc<LogQuota>) -> Self {
+        let shared = Shared { log_quota: Some(quota), ..Shared::clone(&self.shared) };
+        Self { shared: Arc::new(shared), ..self }
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct AllSpares(Mutex<HashMap<Key, Weak<Spares>>>);
 impl AllSpares {
     /// Those of a processor with this code.
     pub(crate) fn of(&self, shared: &Shared, code: &Code) -> Arc<Spares> {
-        let Shared { name, limits, log_level, config: _, ear: _ } = shared;
+        let Shared { name, limits, log_level, config: _, ear: _, log_quota: _ } = shared;
         let (component, config) = (code.component, code.config);
         let key = Key { processor: name.clone(), component, config, limits: limits.clone(), log_level: *log_level };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

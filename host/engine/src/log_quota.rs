@@ -1,0 +1,112 @@
+//! The log quota: how many lines a processor may write in a minute, whichever of its calls they come from.
+//!
+//! What stops is the writing, never the call: a component is not told, and its results do not depend on it.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tidemill_pipeline::nearly;
+
+/// The time that lines are counted over. It begins with a line, and the next begins with the first line after it.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// The lines of a processor. All its calls share it, and all components that it has one after the other.
+#[derive(Debug)]
+pub struct LogQuota {
+    lines_max: u32,
+    minute: Mutex<Minute>,
+}
+
+#[derive(Debug, Default)]
+struct Minute {
+    began: Option<Instant>,
+    lines: u32,
+    left_out: u64,
+}
+
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is written.
+    Written,
+    /// It is written, and with it nearly all are that may be in this minute.
+    Nearly,
+    /// It is the first that is left out in this minute.
+    Full,
+    /// It is left out, as others before it.
+    LeftOut,
+}
+
+impl LogQuota {
+    /// So many lines in a minute.
+    #[must_use]
+    pub fn new(lines_max: u32) -> Self {
+        Self { lines_max, minute: Mutex::default() }
+    }
+
+    pub(crate) fn lines_max(&self) -> u32 {
+        self.lines_max
+    }
+
+    /// How many lines were left out in the minute before, if it has ended with some, and nobody was told yet.
+    pub(crate) fn left_out(&self, now: Instant) -> Option<u64> {
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        if !minute.is_over(now) {
+            return None;
+        }
+        let left_out = std::mem::take(&mut *minute).left_out;
+        (left_out > 0).then_some(left_out)
+    }
+
+    /// Counts a line, and says what becomes of it. Ask for what was [left out](Self::left_out) before.
+    pub(crate) fn admit(&self, now: Instant) -> Admission {
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        if minute.is_over(now) {
+            *minute = Minute::default();
+        }
+        minute.began.get_or_insert(now);
+        if minute.lines >= self.lines_max {
+            minute.left_out += 1;
+            return if minute.left_out == 1 { Admission::Full } else { Admission::LeftOut };
+        }
+        let before = minute.lines;
+        minute.lines += 1;
+        let near = |lines: u32| nearly(lines.into(), self.lines_max.into());
+        if near(minute.lines) && (before == 0 || !near(before)) { Admission::Nearly } else { Admission::Written }
+    }
+}
+
+impl Minute {
+    fn is_over(&self, now: Instant) -> bool {
+        self.began.is_some_and(|began| now.saturating_duration_since(began) >= MINUTE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_has_so_many_lines_with_a_warning_before_and_a_count_of_the_others_after() {
+        use Admission::{Full, LeftOut, Nearly, Written};
+        let (quota, began) = (LogQuota::new(5), Instant::now());
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let seen: Vec<_> = (0..8).map(|second| quota.admit(at(second))).collect();
+        assert_eq!(seen, [Written, Written, Written, Nearly, Written, Full, LeftOut, LeftOut]);
+        assert_eq!((quota.admit(at(59)), quota.left_out(at(59))), (LeftOut, None));
+        assert_eq!((quota.left_out(at(60)), quota.left_out(at(60))), (Some(4), None));
+        assert_eq!(quota.admit(at(100)), Written, "the next minute begins with its first line");
+        let seen: Vec<_> = (0..5).map(|_| quota.admit(at(159))).collect();
+        assert_eq!(seen, [Written, Written, Nearly, Written, Full]);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_ends_no_minute() {
+        let (quota, now) = (LogQuota::new(1), Instant::now() + MINUTE);
+        assert_eq!(quota.admit(now), Admission::Nearly);
+        assert_eq!(quota.admit(now - MINUTE), Admission::Full);
+        assert_eq!(quota.left_out(now - MINUTE), None);
+    }
+}

@@ -163,7 +163,7 @@ fn remembered(commit: &Commit) -> Option<(u64, WriteSet)> {
     let Commit { step, guard, writes, .. } = commit;
     let bytes = writes.bytes() + writes.len() * RECENT_ROW_BYTES;
     let step = step.as_ref().filter(|_| bytes <= RECENT_BYTES_MAX)?;
-    Some((generation(guard, step.from_generation) + 1, writes.clone()))
+    Some((generation(guard, step.from_generation) + 1, writes.made()))
 }
 
 /// The generation that guards the lane's state: its own where it is shared, else that of the partition's checkpoint.

@@ -110,7 +110,6 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         let step = self.advance(&batch);
         let durability = self.durability(&applied);
         let Applied { overlay, aside, cost, .. } = applied;
-        self.strain.look(&claim.processor.name, &batch, &overlay);
         let seen = self.settings.observer.as_ref().map(|observer| {
             let committed = Committed {
                 processor: claim.processor.name.clone(),
@@ -126,7 +125,8 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             (observer, committed, Instant::now())
         });
         let (writes, parked, skipped) = (overlay.into_writes(), aside.parked_events(), aside.skipped);
-        let written = writes.len() as u64;
+        let (processor, written) = (claim.processor.name.clone(), writes.len() as u64);
+        self.strain.look(&processor, &batch, &writes, self.settings.writes);
         tracing::debug!(
             generation = step.from_generation,
             writes = written,
@@ -135,7 +135,6 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             fuel = cost.fuel,
             "committing"
         );
-        let processor = claim.processor.name.clone();
         let commit = Commit { writes, parked: aside.parked, code, durability, ..Commit::of_step(claim, guard, step) };
         let made = seat.commit(self.store, commit).await;
         drop(seat);

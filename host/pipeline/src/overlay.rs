@@ -1,13 +1,12 @@
-//! The overlay: a component's writes over a snapshot of the state, and the write set that comes of them.
+//! The overlay: a component's writes over a snapshot of the state.
 
-use std::{
-    collections::{BTreeMap, btree_map},
-    iter::Peekable,
-    ops::Bound,
-    sync::Arc,
+use std::{collections::btree_map, iter::Peekable, ops::Bound};
+
+use crate::{
+    Change, Failure, Value, WriteSet, failpoint,
+    lengths::Lengths,
+    write_set::{Writes, size},
 };
-
-use crate::{Change, Failure, Value, failpoint};
 
 /// A consistent view of one processor's state. It is used by one call at a time, on a thread that may block.
 pub trait Snapshot: Send {
@@ -55,8 +54,6 @@ pub enum WriteError {
     Key(usize, usize),
 }
 
-type Writes = BTreeMap<String, Option<Value>>;
-
 /// Writes over a snapshot, in two layers: those of the calls that went well, and those of the call that runs.
 pub struct Overlay {
     base: Box<dyn Snapshot>,
@@ -69,6 +66,8 @@ pub struct Overlay {
     bytes_settled: usize,
     /// What the settled keys had in the snapshot, if somebody wants to know.
     before: Option<Writes>,
+    /// How long the values were that were read.
+    lengths: Lengths,
 }
 
 impl Overlay {
@@ -84,6 +83,7 @@ impl Overlay {
             bytes: 0,
             bytes_settled: 0,
             before: None,
+            lengths: Lengths::default(),
         }
     }
 
@@ -108,10 +108,14 @@ impl Overlay {
     pub fn get(&mut self, key: &str) -> Result<Option<Value>, Failure> {
         match self.current.get(key).or_else(|| self.settled.get(key)) {
             Some(written) => Ok(written.clone()),
-            None => match self.recent.writes.get(key) {
-                Some(committed) => Ok(committed.clone()),
-                None => self.base.get(key),
-            },
+            None => {
+                let value = match self.recent.writes.get(key) {
+                    Some(committed) => committed.clone(),
+                    None => self.base.get(key)?,
+                };
+                self.lengths.remember(key, value.as_ref());
+                Ok(value)
+            }
         }
     }
 
@@ -203,12 +207,6 @@ impl Overlay {
         self.bytes = self.bytes_settled;
     }
 
-    /// How many keys the calls that went well wrote and how many bytes these are, and what they may.
-    #[must_use]
-    pub fn written(&self) -> (usize, usize, WriteBounds) {
-        (self.settled.len(), self.bytes_settled, self.bounds)
-    }
-
     /// What the calls that went well changed, if what was before is kept; else nothing.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
@@ -224,7 +222,7 @@ impl Overlay {
     #[must_use]
     pub fn into_writes(self) -> WriteSet {
         assert!(self.current.is_empty(), "a call is settled or discarded before its writes are taken");
-        WriteSet { writes: Arc::new(self.settled), bytes: self.bytes_settled }
+        WriteSet::of(self.settled, self.bytes_settled, self.lengths)
     }
 }
 
@@ -280,53 +278,10 @@ fn merge<'a, T>(
     Merge(lower.peekable(), upper.peekable())
 }
 
-/// The writes of a batch, normalised: one a key, in the order of the bytes of their keys. Cheap to clone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WriteSet {
-    writes: Arc<Writes>,
-    bytes: usize,
-}
-
-impl WriteSet {
-    /// How many keys it changes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.writes.len()
-    }
-
-    /// Whether it changes nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
-    }
-
-    /// The bytes of its keys and values.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Each key with its new value, or none where it is deleted, in the order of the bytes of the keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&Value>)> {
-        self.writes.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
-    }
-}
-
-impl FromIterator<(String, Option<Value>)> for WriteSet {
-    fn from_iter<I: IntoIterator<Item = (String, Option<Value>)>>(writes: I) -> Self {
-        let writes: Writes = writes.into_iter().collect();
-        let bytes = writes.iter().map(|(key, value)| size(key, value.as_ref())).sum();
-        Self { writes: Arc::new(writes), bytes }
-    }
-}
-
-/// The bytes of a write.
-fn size(key: &str, value: Option<&Value>) -> usize {
-    key.len() + value.map_or(0, Value::len)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -72,7 +72,8 @@ impl Share {
     pub fn warn(&self, processor: &ProcessorName) {
         let Self { what, setting, used, max } = self;
         let hint = "past its quota nothing that grows is committed: raise it, or make room";
-        tracing::warn!(%processor, what, used, max, setting, hint, "the processor has nearly used up its quota");
+        let setting = format_args!("quotas.{setting}");
+        tracing::warn!(%processor, what, used, max, %setting, hint, "the processor has nearly used up its quota");
     }
 }
 

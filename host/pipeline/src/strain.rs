@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Batch, Overlay, PartitionKey, ProcessorName, nearly};
+use crate::{Batch, PartitionKey, ProcessorName, WriteBounds, WriteSet, nearly};
 
 /// The shortest time between two warnings of a partition.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -17,8 +17,14 @@ pub(crate) struct Strain {
 
 impl Strain {
     /// Warns of a span that stands alone and has come near a bound of its writes, and says whether it did.
-    pub(crate) fn look(&mut self, processor: &ProcessorName, batch: &Batch, overlay: &Overlay) -> bool {
-        let (rows, bytes, bounds) = overlay.written();
+    pub(crate) fn look(
+        &mut self,
+        processor: &ProcessorName,
+        batch: &Batch,
+        writes: &WriteSet,
+        bounds: WriteBounds,
+    ) -> bool {
+        let (rows, bytes) = (writes.len(), writes.bytes());
         let near_rows = nearly(rows as u64, bounds.rows_max as u64);
         let near_bytes = nearly(bytes as u64, bounds.bytes_max as u64);
         let silent = self.warned.is_some_and(|warned| warned.elapsed() < SILENCE);
@@ -42,26 +48,12 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{Cursor, Event, Failure, FeedName, PartitionId, ReadFrom, Snapshot, Span, Value, WriteBounds};
+    use crate::{BatchBounds, Cursor, Event, FeedName, PartitionId, ReadFrom, Span};
 
-    struct Nothing;
+    const BOUNDS: WriteBounds = WriteBounds { rows_max: 10, bytes_max: 100, key_bytes_max: 10 };
 
-    impl Snapshot for Nothing {
-        fn get(&mut self, _: &str) -> Result<Option<Value>, Failure> {
-            Ok(None)
-        }
-
-        fn scan(&mut self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<(String, Value)>, Failure> {
-            Ok(Vec::new())
-        }
-    }
-
-    fn written(rows: usize, value: &str) -> Overlay {
-        let bounds = WriteBounds { rows_max: 10, bytes_max: 100, key_bytes_max: 10 };
-        let mut overlay = Overlay::new(Box::new(Nothing), bounds);
-        (0..rows).for_each(|row| overlay.write(row.to_string(), Some(value.into())).unwrap());
-        overlay.settle();
-        overlay
+    fn written(rows: usize, value: &str) -> WriteSet {
+        (0..rows).map(|row| (row.to_string(), Some(value.into()))).collect()
     }
 
     fn batch(spans: usize) -> Batch {
@@ -71,7 +63,7 @@ mod tests {
         };
         let key = PartitionKey { feed: FeedName::new("orders"), partition: PartitionId::new("0") };
         let mut batch = Batch::new(key, span(0));
-        (1..spans).for_each(|place| batch.push(span(place), crate::BatchBounds::default()).unwrap());
+        (1..spans).for_each(|place| batch.push(span(place), BatchBounds::default()).unwrap());
         batch
     }
 
@@ -79,12 +71,12 @@ mod tests {
     async fn a_span_alone_that_writes_80_per_cent_of_either_bound_is_warned_about_once_a_minute() {
         let totals = ProcessorName::new("totals");
         let mut strain = Strain::default();
-        assert!(!strain.look(&totals, &batch(1), &written(7, "1")));
-        assert!(!strain.look(&totals, &batch(2), &written(10, "1")), "it can become smaller");
-        assert!(strain.look(&totals, &batch(1), &written(8, "1")));
+        assert!(!strain.look(&totals, &batch(1), &written(7, "1"), BOUNDS));
+        assert!(!strain.look(&totals, &batch(2), &written(10, "1"), BOUNDS), "it can become smaller");
+        assert!(strain.look(&totals, &batch(1), &written(8, "1"), BOUNDS));
         tokio::time::advance(SILENCE / 2).await;
-        assert!(!strain.look(&totals, &batch(1), &written(10, "1")));
+        assert!(!strain.look(&totals, &batch(1), &written(10, "1"), BOUNDS));
         tokio::time::advance(SILENCE / 2).await;
-        assert!(strain.look(&totals, &batch(1), &written(2, &"x".repeat(39))), "80 bytes");
+        assert!(strain.look(&totals, &batch(1), &written(2, &"x".repeat(39)), BOUNDS), "80 bytes");
     }
 }

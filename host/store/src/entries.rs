@@ -1,11 +1,11 @@
 //! Entries: the state of a key space, read and written.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
-use tidemill_pipeline::{ProcessorId, StateSpace, Value, WriteSet};
+use tidemill_pipeline::{KnownLength, ProcessorId, StateSpace, Value, WriteSet};
 
 use crate::{
     error::Result,
-    rows::{signed, sql, value},
+    rows::{signed, sql, unsigned, value},
 };
 
 const GET: &str = "SELECT value FROM entry WHERE space = ?1 AND key = ?2";
@@ -88,7 +88,13 @@ pub(crate) fn write(
     let mut delete = connection.prepare_cached("DELETE FROM entry WHERE space = ?1 AND key = ?2")?;
     let mut grown = Growth::default();
     for (key, value) in writes.iter() {
-        let before = length.query_row((space, key), |row| row.get::<_, i64>(0)).optional()?;
+        let before = match writes.length_before(key) {
+            KnownLength::Absent => None,
+            KnownLength::Bytes(known) => Some(known as u64),
+            KnownLength::Unread => {
+                length.query_row((space, key), |row| row.get(0)).optional()?.map(unsigned).transpose()?
+            }
+        };
         match value {
             Some(value) => put.execute((space, key, sql(value)))?,
             None => delete.execute((space, key))?,
@@ -106,11 +112,11 @@ struct Growth {
 }
 
 impl Growth {
-    fn of_entry(&mut self, key: &str, before: Option<i64>, after: Option<&Value>) -> Result<()> {
+    fn of_entry(&mut self, key: &str, before: Option<u64>, after: Option<&Value>) -> Result<()> {
         let key = signed(key.len() as u64)?;
         if let Some(value) = before {
             self.rows -= 1;
-            self.bytes -= key + value;
+            self.bytes -= key + signed(value)?;
         }
         if let Some(value) = after {
             self.rows += 1;

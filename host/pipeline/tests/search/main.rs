@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 
 use proptest::{collection::vec, prelude::*};
 use tidemill_pipeline::{
-    BEHIND, BatchBounds, Checkpoint, KeyOrder, ParkedEvent, Parking, ReadFrom, RejectPolicy, Status, Value,
+    BEHIND, BatchBounds, Checkpoint, KeyOrder, ParkedEvent, Parking, Quota, ReadFrom, RejectPolicy, Status, Value,
 };
 
 use crate::{
@@ -131,6 +131,30 @@ proptest! {
         prop_assert_eq!(seen.parked, parked);
         prop_assert_eq!(&seen.commits.last().unwrap().1, &world.applied_before(spans));
         prop_assert_eq!(world.check_commits(&seen.commits), Ok(()));
+    }
+
+    #[test]
+    fn with_a_quota_everything_before_the_span_that_does_not_fit_is_committed_whatever_the_batches(
+        (world, share, of_rows) in (worlds(2, &[RejectPolicy::Park, RejectPolicy::Skip]), 0..110_u64, any::<bool>()),
+    ) {
+        // What the store keeps after so many spans: every event adds something.
+        let kept = |spans: usize| {
+            let world = World { spans: world.spans[..spans].to_vec(), ..world.clone() };
+            let stored = world.run().shelf.0.lock().unwrap().stored();
+            if of_rows { stored.rows } else { stored.bytes }
+        };
+        let max = (kept(world.spans.len()) * share / 100).max(1);
+        let fits = (0..=world.spans.len()).rev().find(|spans| kept(*spans) <= max).unwrap();
+        let quota = if of_rows { Quota { rows_max: Some(max), bytes_max: None } } else { Quota { rows_max: None, bytes_max: Some(max) } };
+        let seen = world.run_within(quota);
+        prop_assert_eq!(&seen.checkpoint.read_from, &world.place(fits));
+        prop_assert_eq!(&seen.state, &world.applied_before(fits));
+        prop_assert_eq!(seen.parked_events, if world.on_reject == RejectPolicy::Park { world.bad_before(fits) } else { 0 });
+        prop_assert_eq!(world.check_commits(&seen.commits), Ok(()));
+        let stopped = fits < world.spans.len();
+        prop_assert_eq!(seen.checkpoint.status, if stopped { Status::Stopped } else { Status::Running });
+        let error = seen.checkpoint.error;
+        prop_assert_eq!(error.map(|error| error.kind), stopped.then(|| "full".to_owned()));
     }
 
     #[test]

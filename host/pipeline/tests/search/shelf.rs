@@ -6,8 +6,8 @@ use std::{
 };
 
 use tidemill_pipeline::{
-    Checkpoint, Claim, Commit, Failure, Held, ParkedEvent, PartitionKey, ReadFrom, Snapshot, StateGuard, StateSpace,
-    Status, Store, Usage, Value,
+    Checkpoint, Claim, Commit, Failure, Held, ParkedEvent, PartitionKey, Quota, ReadFrom, Snapshot, StateGuard,
+    StateSpace, Status, Store, Stored, Usage, Value,
 };
 
 use crate::component::LOG;
@@ -17,8 +17,10 @@ use crate::component::LOG;
 pub(crate) struct Shelf(pub(crate) Arc<Mutex<Kept>>);
 
 /// What it keeps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Kept {
+    /// The most that it keeps.
+    pub(crate) quota: Quota,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) state: BTreeMap<String, Value>,
     pub(crate) parked: Vec<ParkedEvent>,
@@ -40,7 +42,8 @@ impl Shelf {
             resolutions: Vec::new(),
         };
         let state = BTreeMap::new();
-        Self(Arc::new(Mutex::new(Kept { checkpoint, state, parked: Vec::new(), commits: Vec::new(), generation: 0 })))
+        let (quota, parked, commits) = (Quota::default(), Vec::new(), Vec::new());
+        Self(Arc::new(Mutex::new(Kept { quota, checkpoint, state, parked, commits, generation: 0 })))
     }
 }
 
@@ -51,6 +54,16 @@ impl Kept {
             Some(Value::Text(log)) => log.clone(),
             Some(Value::Bytes(_)) | None => String::new(),
         }
+    }
+
+    /// How much there is.
+    pub(crate) fn stored(&self) -> Stored {
+        let entries = self.state.iter().map(|(key, value)| key.len() + value.len());
+        let parked = self.parked.iter().map(|event| event.payload.len() + event.reason.len());
+        entries.chain(parked).fold(Stored::default(), |stored, bytes| Stored {
+            rows: stored.rows + 1,
+            bytes: stored.bytes + bytes as u64,
+        })
     }
 
     /// How often each payload was applied.
@@ -87,6 +100,7 @@ impl Store for Shelf {
 
     async fn commit(&self, commit: Commit) -> Result<Usage, Failure> {
         let mut kept = self.0.lock().unwrap();
+        let undone = kept.clone();
         assert_eq!(commit.guard, StateGuard::Shared { generation: kept.generation }, "nobody else commits");
         kept.generation += 1;
         for (key, value) in commit.writes.iter() {
@@ -102,8 +116,13 @@ impl Store for Shelf {
             assert_eq!(kept.parked.remove(place).id, settled.id, "only the first of a key is settled");
         }
         kept.parked.extend(commit.parked);
+        let usage = Usage { quota: kept.quota, before: undone.stored(), after: kept.stored() };
+        if let Err(full) = usage.check() {
+            *kept = undone;
+            return Err(full);
+        }
         // A retry moves nothing.
-        let Some(step) = commit.step else { return Ok(Usage::default()) };
+        let Some(step) = commit.step else { return Ok(usage) };
         assert_eq!(step.from_generation, kept.checkpoint.generation, "nobody else commits");
         kept.checkpoint.generation += 1;
         kept.checkpoint.position += step.events;
@@ -115,7 +134,7 @@ impl Store for Shelf {
         }
         let commit = (kept.checkpoint.read_from.clone(), kept.log());
         kept.commits.push(commit);
-        Ok(Usage::default())
+        Ok(usage)
     }
 }
 

@@ -9,9 +9,9 @@ use std::{
 
 use tidemill_pipeline::{
     BatchBounds, Checkpoint, Claim, Digest, Durability, Exit, FailureKind, FeedName, FetchSettings, Fetcher, Lane,
-    Monitor, Order, ParkedEvent, ParkedId, Parking, PartitionId, PartitionKey, ProcessorId, ProcessorName, ReadFrom,
-    Rehearsal, RehearsalSettings, RehearsedState, RejectPolicy, Retried, RetryPolicy, Seen, Settled, StateSpace, Value,
-    Worker, WorkerSettings, WriteBounds, retry_parked,
+    Monitor, Order, ParkedEvent, ParkedId, Parking, PartitionId, PartitionKey, ProcessorId, ProcessorName, Quota,
+    ReadFrom, Rehearsal, RehearsalSettings, RehearsedState, RejectPolicy, Retried, RetryPolicy, Seen, Settled,
+    StateSpace, Value, Worker, WorkerSettings, WriteBounds, retry_parked,
 };
 use tokio::{sync::watch, time::timeout};
 
@@ -73,8 +73,13 @@ fn claim() -> Claim {
 impl World {
     /// Runs a worker until nothing more happens, in paused time.
     pub(crate) fn run(&self) -> Outcome {
+        self.run_within(Quota::default())
+    }
+
+    /// The same where the store keeps no more than this.
+    pub(crate) fn run_within(&self, quota: Quota) -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(self.live())
+        runtime.block_on(self.live(quota))
     }
 
     fn component(&self) -> Component {
@@ -123,8 +128,9 @@ impl World {
         self.events(self.spans.len()).enumerate().filter_map(bad).collect()
     }
 
-    async fn live(&self) -> Outcome {
+    async fn live(&self, quota: Quota) -> Outcome {
         let shelf = Shelf::new(IDENTITY);
+        shelf.0.lock().unwrap().quota = quota;
         let component = self.component();
         let (alone, calls) = (Arc::clone(&component.alone), Arc::clone(&component.calls));
         let watching = Arc::new(Watching::default());

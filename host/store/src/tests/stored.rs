@@ -38,8 +38,19 @@ fn counts(directory: &Path, text: &str) -> Counts {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Write { own: Option<u8>, writes: Vec<(u8, Option<Result<u8, u8>>)>, fenced: bool },
-    Park { partition: u8, span: u8, key: Option<u8>, reason: u8, backtrace: Option<u8> },
+    /// The keys, whether they are read before, and what is written.
+    Write {
+        own: Option<u8>,
+        writes: Vec<(u8, bool, Option<Result<u8, u8>>)>,
+        fenced: bool,
+    },
+    Park {
+        partition: u8,
+        span: u8,
+        key: Option<u8>,
+        reason: u8,
+        backtrace: Option<u8>,
+    },
     Settle(u8),
     Drop(u8),
     Reset,
@@ -47,7 +58,8 @@ enum Act {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let write = (0u8..6, proptest::option::of(prop_oneof![(0u8..9).prop_map(Ok), (0u8..9).prop_map(Err)]));
+    let value = proptest::option::of(prop_oneof![(0u8..9).prop_map(Ok), (0u8..9).prop_map(Err)]);
+    let write = (0u8..6, any::<bool>(), value);
     prop_oneof![
         6 => (proptest::option::of(0u8..2), proptest::collection::vec(write, 0..6), proptest::bool::weighted(0.2))
             .prop_map(|(own, writes, fenced)| Act::Write { own, writes, fenced }),
@@ -67,14 +79,21 @@ impl Fixture {
         let guard = self.nothing().await;
         match act {
             Act::Write { own, writes, fenced } => {
-                let writes = writes.into_iter().map(|(name, value)| {
+                let space = own.map_or(StateSpace::Shared, |own| StateSpace::Partition(key(&own.to_string())));
+                let mut overlay = Overlay::new(self.store.snapshot(&self.claim, &space), WriteBounds::default());
+                for (name, read, value) in writes {
                     let value = value.map(|value| match value {
                         Ok(length) => Value::Text("ø".repeat(length.into())),
                         Err(length) => Value::Bytes(vec![0xff; length.into()]),
                     });
-                    (NAMES[usize::from(name)].to_owned(), value)
-                });
-                let writes: WriteSet = writes.collect();
+                    let name = NAMES[usize::from(name)];
+                    if read {
+                        overlay.get(name).unwrap();
+                    }
+                    overlay.write(name.to_owned(), value).unwrap();
+                }
+                overlay.settle();
+                let writes = overlay.into_writes();
                 let own = own.map(|partition| partition.to_string());
                 let late = Step { from_generation: 1 << 40, ..self.step(own.as_deref().unwrap_or("0"), "x").await };
                 let step = fenced.then_some(late);

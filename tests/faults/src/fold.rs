@@ -1,4 +1,5 @@
-//! The fold: what `ledger` must have written, and where its checkpoints must be, after all events of a feed.
+//! The fold: what `ledger` must have written, and where its checkpoints must be, after all events of a feed; and that what is
+//! kept is counted as it is.
 
 use anyhow::Result;
 use e2e::{project::Project, publisher::Publisher, witness::chain};
@@ -13,6 +14,7 @@ pub(crate) fn check(project: &Project, publisher: &Publisher) -> Result<()> {
 
 /// The same of a processor that is called otherwise, and of another feed.
 pub(crate) fn check_all(database: &Database, processor: &str, feed: &str, publisher: &Publisher) -> Result<()> {
+    check_counts(database)?;
     for partition in 0..publisher.partitions() {
         let events = publisher.events(partition);
         if events.is_empty() {
@@ -24,6 +26,23 @@ pub(crate) fn check_all(database: &Database, processor: &str, feed: &str, publis
         let end = format!("c{}", events.len());
         holds!(cursor.as_ref() == Some(&end), "partition {partition} has the cursor {cursor:?}, not {end}");
     }
+    Ok(())
+}
+
+/// Processors whose count of what they keep is not what a recount finds.
+const MISCOUNTED: &str = "
+    SELECT count(*) FROM processor AS p WHERE (stored_rows, stored_bytes) <> (
+        SELECT count(*), coalesce(sum(kept.bytes), 0) FROM (
+            SELECT octet_length(key) + octet_length(value) AS bytes FROM entry JOIN space AS s ON s.id = entry.space
+                WHERE (s.processor, s.version) = (p.processor, p.version)
+            UNION ALL SELECT octet_length(payload) + coalesce(octet_length(metadata), 0) + octet_length(reason)
+                    + coalesce(octet_length(backtrace), 0)
+                FROM parked_event AS e WHERE (e.processor, e.version) = (p.processor, p.version)) AS kept)";
+
+/// Checks that what every processor keeps is counted as it is.
+pub(crate) fn check_counts(database: &Database) -> Result<()> {
+    let miscounted = database.number(MISCOUNTED)?;
+    holds!(miscounted == 0, "what {miscounted} processors keep is not what is counted");
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tidemill_store::{DATABASE_FILE, Options, Sqlite};
 
 use super::{held, recording::PARTITIONS};
-use crate::trial::holds;
+use crate::{database::Database, fold, trial::holds};
 
 /// What is in an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,9 @@ impl Opened {
 }
 
 fn read(file: &Path) -> Result<Opened> {
-    let connection = Connection::open(file)?;
+    let database = Database(Connection::open(file)?);
+    fold::check_counts(&database)?;
+    let connection = &database.0;
     let said: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
     holds!(said == "ok", "integrity_check says {said}");
     let mut opened = Opened::default();

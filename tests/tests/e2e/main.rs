@@ -10,6 +10,7 @@ mod languages;
 mod million;
 mod policy;
 mod queues;
+mod quotas;
 mod reload;
 mod replay;
 mod requests;

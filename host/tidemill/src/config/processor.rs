@@ -12,6 +12,7 @@ use tracing::Level;
 use super::{
     kinds::{Choice, Count, File, Line, Paths, Pointer, Size, Time, Words},
     problem::Problems,
+    quotas::Quotas,
     section::{Reading, Section},
     values::ComponentConfig,
 };
@@ -49,6 +50,8 @@ pub struct ProcessorConfig {
     pub config: ComponentConfig,
     /// What the component may use.
     pub limits: Limits,
+    /// What the processor may keep and say.
+    pub quotas: Quotas,
 }
 
 /// Where a processor begins to read a feed.
@@ -151,11 +154,16 @@ impl ProcessorConfig {
             limits.finish();
             read
         });
+        let quotas = section.table("quotas").map(|mut quotas| {
+            let read = Quotas::read(&mut quotas);
+            quotas.finish();
+            read
+        });
         if feeds.as_ref().is_some_and(Vec::is_empty) {
             section.problem(section.place_of("feeds"), "`feeds` is empty", "name at least one feed of this file");
         }
         let batch = BatchBounds { events_max: usize::try_from(events_max).unwrap_or(usize::MAX), bytes_max };
-        let read = component.zip(limits).map(|(component, limits)| Self {
+        let read = component.zip(limits).zip(quotas).map(|((component, limits), quotas)| Self {
             component,
             build,
             sources,
@@ -171,6 +179,7 @@ impl ProcessorConfig {
             log_level,
             config,
             limits,
+            quotas,
         });
         (read, feeds.unwrap_or_default())
     }

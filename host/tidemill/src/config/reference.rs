@@ -8,6 +8,7 @@ use super::{
     feed::FeedConfig,
     problem::Problems,
     processor::{Limits, ProcessorConfig},
+    quotas::Quotas,
     read_host,
     section::{Described, Reading, Section},
 };
@@ -63,8 +64,8 @@ Do not put secrets here: a component can write what it reads into its state.";
 /// A section: its title, what it is, and its settings.
 pub(super) type Documented = (&'static str, &'static str, Vec<Described>);
 
-/// Every section with its settings: of the host, a feed, a processor, its limits, its configuration.
-pub(super) fn sections() -> [Documented; 5] {
+/// Every section with its settings: of the host, a feed, a processor, its limits, its quotas, its configuration.
+pub(super) fn sections() -> [Documented; 6] {
     let problems = Problems::default();
     let reading = Reading { directory: Path::new(""), problems: &problems };
     let section = |path: &str| Section::absent(path.to_owned(), 0..0, reading);
@@ -76,6 +77,8 @@ pub(super) fn sections() -> [Documented; 5] {
     ProcessorConfig::read(&mut processor);
     let mut limits = section("processors.NAME.limits");
     Limits::read(&mut limits);
+    let mut quotas = section("processors.NAME.quotas");
+    Quotas::read(&mut quotas);
     [
         ("The file", "Settings of the host, before the first heading.", host.finish()),
         ("`[feeds.NAME]`", "A feed: where events come from.", feed.finish()),
@@ -84,6 +87,11 @@ pub(super) fn sections() -> [Documented; 5] {
             "`[processors.NAME.limits]`",
             "What a component may use. A limit on fuel, memory or writes is deterministic: an event that meets it is rejected.",
             limits.finish(),
+        ),
+        (
+            "`[processors.NAME.quotas]`",
+            "What a processor may keep and say in all. There is a warning in the log from 80 % on. What would keep more is not committed, and its partition stops; everybody else goes on. A change takes effect at the next start.",
+            quotas.finish(),
         ),
         ("`[processors.NAME.config]`", CONFIG, Vec::new()),
     ]

@@ -14,10 +14,14 @@ const NAME: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
 /// once, and the bounds of what is written with a unit, only the program checks.
 #[must_use]
 pub fn schema() -> Json {
-    let [host, feed, processor, limits, config] = sections();
+    let [host, feed, processor, limits, quotas, config] = sections();
     let processor = with(
         object(processor.1, &processor.2),
-        [("limits", object(limits.1, &limits.2)), ("config", component_config(config.1))],
+        [
+            ("limits", object(limits.1, &limits.2)),
+            ("quotas", object(quotas.1, &quotas.2)),
+            ("config", component_config(config.1)),
+        ],
     );
     let named = |about: &str, each: Json| {
         let names = json!({ "pattern": NAME });

@@ -64,6 +64,8 @@ struct Tally {
     refused: Vec<String>,
     /// Those that were asked for and stand behind another one of their key.
     behind: Vec<(i64, i64)>,
+    /// What can be done where there was no room for what they write.
+    room: Option<String>,
 }
 
 /// Each parked event is given to the component again, with those behind it in its queue, and settled in the commit of its
@@ -115,7 +117,10 @@ async fn retry_queue(running: &Running, request: &Request, first: i64, tally: &m
                     (together_max, next) = (applied / 2, Some(number));
                     continue;
                 }
-                Err(failure) if failure.kind == FailureKind::Full => Some((0, failure)),
+                Err(failure) if failure.kind == FailureKind::Full => {
+                    tally.room.clone_from(&failure.hint);
+                    Some((0, failure))
+                }
                 Err(failure) => return Err(failure),
             },
             Err(failure) if matches!(failure.kind, FailureKind::Fenced | FailureKind::Superseded) => {
@@ -161,7 +166,8 @@ impl Tally {
         } else {
             "give the processor a component that can apply it, or `tidemill parked drop` it"
         };
+        let hint = self.room.unwrap_or_else(|| hint.to_owned());
         self.refused.extend(self.gone);
-        Outcome::Refused { cause: said(&self.refused), hint: Some(hint.to_owned()) }
+        Outcome::Refused { cause: said(&self.refused), hint: Some(hint) }
     }
 }

@@ -92,6 +92,7 @@ impl Runner {
 
     async fn try_claim(&self) -> Result<Claim, Failure> {
         let claim = self.wiring.claim(&self.id).await?;
+        self.wiring.set_quota(&claim, self.config.quotas.stored).await?;
         for (feed, _) in &self.feeds {
             self.wiring.accept_feed_change(&claim, &feed.name, &feed.feed).await?;
         }

@@ -13,7 +13,7 @@ use tidemill_pipeline::{
 };
 use tokio::sync::watch;
 
-use super::wiring::{Component, Processor, Store, Wiring};
+use super::wiring::{Component, LogQuota, Processor, Store, Wiring};
 use crate::config::{ProcessorConfig, Start, StateLayout};
 
 /// A processor that runs. Shared by its runner, its followers and whoever looks at it.
@@ -23,6 +23,8 @@ pub(crate) struct Running {
     pub(crate) store: Store,
     wiring: Arc<Wiring>,
     component: Mutex<Component>,
+    /// Its components share it, whichever lane they are in and however often they are replaced.
+    lines: Arc<LogQuota>,
     lanes: Mutex<BTreeMap<Option<PartitionKey>, Arc<Lane<Processor>>>>,
     partitions: Mutex<BTreeMap<PartitionKey, Partition>>,
     /// The feeds whose partitions are planned and started.
@@ -66,6 +68,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Running {
     pub(crate) fn new(claim: Claim, config: ProcessorConfig, wiring: Arc<Wiring>, component: Component) -> Self {
+        let lines = Arc::new(LogQuota::new(config.quotas.log_lines_max));
         let planned = config.feeds.iter().map(|feed| (feed.clone(), false)).collect();
         Self {
             claim,
@@ -73,6 +76,7 @@ impl Running {
             store: wiring.store.clone(),
             wiring,
             component: Mutex::new(component),
+            lines,
             lanes: Mutex::default(),
             partitions: Mutex::default(),
             planned: Mutex::new(planned),
@@ -85,7 +89,8 @@ impl Running {
     }
 
     fn processor(&self) -> Processor {
-        self.wiring.processor(&self.component(), &self.claim.processor.name, &self.config)
+        let (name, lines) = (&self.claim.processor.name, Arc::clone(&self.lines));
+        self.wiring.processor(&self.component(), name, &self.config, lines)
     }
 
     /// Who looks on, if somebody does.

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use tidemill_engine::{CodeHashes, Compiler, CompilerCommand, EngineSettings, LoadError, LogLevel, ProcessorSettings};
 use tidemill_feeds::{Address, Bounds, Credential, FeedSettings};
 use tidemill_pipeline::{
-    Claim, Digest, Failure, FeedName, FetchSettings, Observer, PartitionKey, ProcessorId, ProcessorName, RetryPolicy,
-    Stage, WorkerSettings,
+    Claim, Digest, Failure, FeedName, FetchSettings, Observer, PartitionKey, ProcessorId, ProcessorName, Quota,
+    RetryPolicy, Share, Stage, WorkerSettings,
 };
 use tidemill_store::{DataLock, Options, Owner, RequestKind, Requests};
 
@@ -22,6 +22,7 @@ pub(crate) type Reader = tidemill_store::Reader;
 type Engine = tidemill_engine::Engine;
 pub(crate) type Component = tidemill_engine::Component;
 pub(crate) type Processor = tidemill_engine::ComponentProcessor;
+pub(crate) type LogQuota = tidemill_engine::LogQuota;
 pub(crate) type Feed = tidemill_feeds::Feed;
 
 /// The protocol with a discovery.
@@ -75,6 +76,14 @@ impl Wiring {
         self.store.claim(processor, &Owner::this_process().to_string()).await
     }
 
+    /// Sets how much a processor may keep from now on, and warns if that is nearly used up.
+    pub(crate) async fn set_quota(&self, claim: &Claim, quota: Quota) -> Result<(), Failure> {
+        let stored = self.store.set_quota(claim, quota).await?;
+        let near = quota.shares(stored).filter(Share::is_nearly_used);
+        near.for_each(|share| share.warn(&claim.processor.name));
+        Ok(())
+    }
+
     /// Lets a feed's cursors count although its address changed, if the command line says so.
     pub(crate) async fn accept_feed_change(&self, claim: &Claim, name: &FeedName, feed: &Feed) -> Result<(), Failure> {
         if !self.options.accept_feed_change.accepts(name) {
@@ -117,8 +126,15 @@ impl Wiring {
         component.with_context(|| format!("the component {} does not load", config.component.display()))
     }
 
-    /// A processor that calls a component. Costs next to nothing until its first call.
-    pub(crate) fn processor(&self, component: &Component, name: &ProcessorName, config: &ProcessorConfig) -> Processor {
+    /// A processor that calls a component. Costs next to nothing until its first call. What it says counts towards a quota
+    /// of lines.
+    pub(crate) fn processor(
+        &self,
+        component: &Component,
+        name: &ProcessorName,
+        config: &ProcessorConfig,
+        lines: Arc<LogQuota>,
+    ) -> Processor {
         let settings = ProcessorSettings {
             name: name.clone(),
             config: config.config.entries().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
@@ -127,7 +143,7 @@ impl Wiring {
             instances: config.instances,
             log_level: log_level(config.log_level),
         };
-        self.engine.processor(component, settings)
+        self.engine.processor(component, settings).within(lines)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{
     fmt::Write as _,
-    sync::{Mutex, Once, PoisonError},
+    sync::{Arc, Mutex, Once, PoisonError},
 };
 
-use tidemill_engine::LogLevel;
+use tidemill_engine::{LogLevel, LogQuota};
 use tidemill_pipeline::ProcessorName;
 use tracing::{
     Event, Metadata, Subscriber,
@@ -62,6 +62,11 @@ pub fn lines(name: &str, file: &[u8], level: LogLevel) -> Vec<String> {
         settings.limits.log_lines_max = 3;
     });
     host.apply(&["e"]);
+    kept(name)
+}
+
+/// The lines of the components of a name.
+fn kept(name: &str) -> Vec<String> {
     let mine = format!("processor=\"{name}\"");
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     lines.iter().filter(|line| line.contains(&mine)).cloned().collect()
@@ -86,6 +91,31 @@ fn lines_past_the_calls_share_are_dropped_with_a_note() {
     let found = lines("flood", &component(&core(flood, HEY)), LogLevel::Info);
     assert_eq!(found.len(), 4);
     assert!(found[3].starts_with("WARN message=more than 3 log lines"), "{found:?}");
+}
+
+#[test]
+fn a_quota_of_lines_leaves_lines_out_and_changes_neither_the_writes_nor_the_fuel_of_a_call() {
+    let put = r#"(call $log (i32.const 2) (i32.const 2048) (i32.const 3))
+        (call $log (i32.const 2) (i32.const 2048) (i32.const 3))
+        (call $log (i32.const 2) (i32.const 2048) (i32.const 3))"#;
+    let file = component(&core(&format!("{put} {OK}"), HEY));
+    let free = lines("unbounded", &file, LogLevel::Info);
+    assert_eq!(free.len(), 3);
+
+    let quota = Arc::new(LogQuota::new(4));
+    let run = |name: &str, quota: Option<&Arc<LogQuota>>| {
+        let mut host = Host::with(&file, |settings| settings.name = ProcessorName::new(name));
+        if let Some(quota) = quota {
+            host.processor = host.processor.within(Arc::clone(quota));
+        }
+        let costs = [host.apply(&["e"]), host.apply(&["e"])];
+        (costs, host.state)
+    };
+    assert_eq!(run("within", Some(&quota)), run("without", None));
+    assert_eq!(kept("within").len(), 4, "of six lines");
+    assert_eq!(kept("without").len(), 6);
+    run("within-too", Some(&quota));
+    assert_eq!(kept("within-too").len(), 0, "all lanes of a processor share its minute");
 }
 
 #[test]

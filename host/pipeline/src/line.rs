@@ -148,17 +148,8 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         }
         self.committed(&batch);
         tracing::debug!(generation = self.checkpoint.generation, to = %batch.to(), "committed");
-        self.monitor.send_modify(|seen| {
-            seen.checkpoint = Some(self.checkpoint.clone());
-            seen.events += batch.len() as u64;
-            seen.batches += 1;
-            seen.writes += written;
-            seen.parked += parked;
-            seen.cost.fuel += cost.fuel;
-            seen.cost.memory_bytes = seen.cost.memory_bytes.max(cost.memory_bytes);
-            seen.idle = false;
-            seen.trouble = None;
-        });
+        let events = batch.len() as u64;
+        self.monitor.send_modify(|seen| seen.add(self.checkpoint.clone(), events, written, parked, cost));
         Ok(())
     }
 

@@ -28,6 +28,18 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// One more batch was committed, and brought the partition here.
+    pub(crate) fn add(&mut self, checkpoint: Checkpoint, events: u64, writes: u64, parked: u64, cost: Cost) {
+        self.checkpoint = Some(checkpoint);
+        self.events += events;
+        self.batches += 1;
+        self.writes += writes;
+        self.parked += parked;
+        self.cost.add(cost);
+        self.idle = false;
+        self.trouble = None;
+    }
+
     /// Whether nothing will happen by itself: the feed has no more, or the partition does not run.
     /// Not when it is finished: then its children begin.
     #[must_use]

@@ -106,17 +106,15 @@ impl Overlay {
     /// # Errors
     /// When the state cannot be read.
     pub fn get(&mut self, key: &str) -> Result<Option<Value>, Failure> {
-        match self.current.get(key).or_else(|| self.settled.get(key)) {
-            Some(written) => Ok(written.clone()),
-            None => {
-                let value = match self.recent.writes.get(key) {
-                    Some(committed) => committed.clone(),
-                    None => self.base.get(key)?,
-                };
-                self.lengths.remember(key, value.as_ref());
-                Ok(value)
-            }
+        if let Some(written) = self.current.get(key).or_else(|| self.settled.get(key)) {
+            return Ok(written.clone());
         }
+        let value = match self.recent.writes.get(key) {
+            Some(committed) => committed.clone(),
+            None => self.base.get(key)?,
+        };
+        self.lengths.remember(key, value.as_ref());
+        Ok(value)
     }
 
     /// Sets a key, or removes it.

@@ -1,8 +1,10 @@
 //! What is kept is counted, and a quota bounds it.
 
-use tidemill_pipeline::*;
+use tidemill_pipeline::{
+    Commit, EventKey, FailureKind, ParkedEvent, Quota, ReadFrom, Settled, Stage, StateGuard, Store, Stored, Value,
+};
 
-use super::*;
+use super::{Desk, StoreUnderTest, key, parked_event, parked_id, processor, text, totals, writes};
 
 fn rows(rows_max: u64) -> Quota {
     Quota { rows_max: Some(rows_max), bytes_max: None }

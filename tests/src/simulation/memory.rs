@@ -49,7 +49,7 @@ impl Disk {
     fn stored(&self, processor: &ProcessorId) -> Stored {
         let spaces = self.state.iter().filter(|((owner, _), _)| owner == processor);
         let entries = spaces.flat_map(|(_, state)| state).map(|(key, value)| key.len() + value.len());
-        let parked = self.parked.get(processor).into_iter().flatten().map(|put| put.bytes());
+        let parked = self.parked.get(processor).into_iter().flatten().map(Put::bytes);
         entries.chain(parked).fold(Stored::default(), |stored, bytes| Stored {
             rows: stored.rows + 1,
             bytes: stored.bytes + bytes as u64,

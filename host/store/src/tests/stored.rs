@@ -36,21 +36,13 @@ fn counts(directory: &Path, text: &str) -> Counts {
     rows.unwrap().collect::<rusqlite::Result<_>>().unwrap()
 }
 
+/// A key, whether it is read before, and what is written to it: text or bytes of some length, or nothing.
+type Change = (u8, bool, Option<Result<u8, u8>>);
+
 #[derive(Clone, Debug)]
 enum Act {
-    /// The keys, whether they are read before, and what is written.
-    Write {
-        own: Option<u8>,
-        writes: Vec<(u8, bool, Option<Result<u8, u8>>)>,
-        fenced: bool,
-    },
-    Park {
-        partition: u8,
-        span: u8,
-        key: Option<u8>,
-        reason: u8,
-        backtrace: Option<u8>,
-    },
+    Write { own: Option<u8>, writes: Vec<Change>, fenced: bool },
+    Park { partition: u8, span: u8, key: Option<u8>, reason: u8, backtrace: Option<u8> },
     Settle(u8),
     Drop(u8),
     Reset,

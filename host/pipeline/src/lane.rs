@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     Claim, Commit, Failure, FailureKind, Held, PartitionKey, Processor, StateGuard, StateSpace, Store, WriteSet,
+    quiet::Quiet,
 };
 
 /// What the writes of a last commit may take in memory to be remembered for the next batch, in bytes, and what each takes
@@ -25,7 +26,17 @@ pub struct Lane<P> {
 impl<P> Lane<P> {
     /// A lane over some state, under a claim.
     pub fn new(processor: P, claim: Claim, space: StateSpace) -> Self {
-        Self { seat: Mutex::new(Seat { processor, claim, space, generation: None, held: None, recent: None }) }
+        Self {
+            seat: Mutex::new(Seat {
+                processor,
+                claim,
+                space,
+                generation: None,
+                held: None,
+                recent: None,
+                quiet: Quiet::default(),
+            }),
+        }
     }
 
     /// Waits for the lane, behind those who came before. May be dropped at any moment.
@@ -54,6 +65,8 @@ pub struct Seat<P> {
     held: Option<Arc<Held>>,
     /// What the last commit wrote, and the generation that it made.
     recent: Option<(u64, WriteSet)>,
+    /// When it was said last that the processor's quota is nearly used up.
+    quiet: Quiet,
 }
 
 impl<P: Processor> Seat<P> {
@@ -136,7 +149,11 @@ impl<P: Processor> Seat<P> {
         let result = store.commit(commit).await;
         match &result {
             Ok(usage) => {
-                usage.reached().for_each(|share| share.warn(&self.claim.processor.name));
+                let mut reached = usage.reached().peekable();
+                // What goes up and down around the share would be said with every batch.
+                if reached.peek().is_some() && self.quiet.may_end() {
+                    reached.for_each(|share| share.warn(&self.claim.processor.name));
+                }
                 self.generation = known.map(|generation| generation + 1);
                 self.recent = recent;
                 self.held = held.map(|mut held| {

@@ -33,6 +33,7 @@ mod fetch;
 mod intake;
 mod key;
 mod held;
+mod quiet;
 mod queues;
 mod lane;
 mod aside;

@@ -1,18 +1,11 @@
 //! The strain: a span that writes nearly as much as a batch may. It cannot become smaller, so the next may be rejected.
 
-use std::time::Duration;
+use crate::{Batch, PartitionKey, ProcessorName, WriteBounds, WriteSet, nearly, quiet::Quiet};
 
-use tokio::time::Instant;
-
-use crate::{Batch, PartitionKey, ProcessorName, WriteBounds, WriteSet, nearly};
-
-/// The shortest time between two warnings of a partition.
-const SILENCE: Duration = Duration::from_mins(1);
-
-/// When a partition was warned about last.
+/// Warns of it, of each partition once a minute at most.
 #[derive(Debug, Default)]
 pub(crate) struct Strain {
-    warned: Option<Instant>,
+    quiet: Quiet,
 }
 
 impl Strain {
@@ -27,11 +20,9 @@ impl Strain {
         let (rows, bytes) = (writes.len(), writes.bytes());
         let near_rows = nearly(rows as u64, bounds.rows_max as u64);
         let near_bytes = nearly(bytes as u64, bounds.bytes_max as u64);
-        let silent = self.warned.is_some_and(|warned| warned.elapsed() < SILENCE);
-        if batch.spans().len() != 1 || silent || !(near_rows || near_bytes) {
+        if batch.spans().len() != 1 || !(near_rows || near_bytes) || !self.quiet.may_end() {
             return false;
         }
-        self.warned = Some(Instant::now());
         let PartitionKey { feed, partition } = batch.key();
         let setting = if near_rows { "limits.write-rows" } else { "limits.write-bytes" };
         tracing::warn!(
@@ -45,6 +36,8 @@ impl Strain {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
 
     use super::*;
@@ -74,9 +67,9 @@ mod tests {
         assert!(!strain.look(&totals, &batch(1), &written(7, "1"), BOUNDS));
         assert!(!strain.look(&totals, &batch(2), &written(10, "1"), BOUNDS), "it can become smaller");
         assert!(strain.look(&totals, &batch(1), &written(8, "1"), BOUNDS));
-        tokio::time::advance(SILENCE / 2).await;
+        tokio::time::advance(Duration::from_secs(59)).await;
         assert!(!strain.look(&totals, &batch(1), &written(10, "1"), BOUNDS));
-        tokio::time::advance(SILENCE / 2).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
         assert!(strain.look(&totals, &batch(1), &written(2, &"x".repeat(39)), BOUNDS), "80 bytes");
     }
 }

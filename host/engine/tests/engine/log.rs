@@ -95,9 +95,9 @@ fn lines_past_the_calls_share_are_dropped_with_a_note() {
 
 #[test]
 fn a_quota_of_lines_leaves_lines_out_and_changes_neither_the_writes_nor_the_fuel_of_a_call() {
-    let put = r#"(call $log (i32.const 2) (i32.const 2048) (i32.const 3))
+    let put = "(call $log (i32.const 2) (i32.const 2048) (i32.const 3))
         (call $log (i32.const 2) (i32.const 2048) (i32.const 3))
-        (call $log (i32.const 2) (i32.const 2048) (i32.const 3))"#;
+        (call $log (i32.const 2) (i32.const 2048) (i32.const 3))";
     let file = component(&core(&format!("{put} {OK}"), HEY));
     let free = lines("unbounded", &file, LogLevel::Info);
     assert_eq!(free.len(), 3);

@@ -69,7 +69,7 @@ impl FeedBounds {
             shared_bytes_max: section.setting(
                 "shared-bytes",
                 &Size(0..=4 * GIB),
-                "\"16MiB\"",
+                "\"64MiB\"",
                 "How much of what one processor has read of the feed is kept for others, so that they need not ask for it again. With one processor nothing is kept.",
             ),
             time_to_first_byte: section.setting(

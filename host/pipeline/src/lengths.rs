@@ -1,8 +1,8 @@
 //! The lengths of what a batch has read: what its commit replaces need not be looked up once more to be counted.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::Value;
+use crate::{Value, write_set::Writes};
 
 /// Bytes of keys that are remembered. What is read past them is looked up if it is written.
 const KEY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -21,31 +21,56 @@ pub enum KnownLength {
 /// The lengths of values in a snapshot, by their keys.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lengths {
+    /// What the snapshot has for certain.
+    recent: Arc<Writes>,
+    /// What was read besides.
     known: HashMap<String, KnownLength>,
     key_bytes: usize,
 }
 
 impl Lengths {
+    /// Those of what the snapshot has for certain.
+    pub(crate) fn over(recent: Arc<Writes>) -> Self {
+        Self { recent, ..Self::default() }
+    }
+
     /// Remembers what a key has in the snapshot.
     pub(crate) fn remember(&mut self, key: &str, value: Option<&Value>) {
         if self.key_bytes + key.len() > KEY_BYTES_MAX {
             return;
         }
-        let known = value.map_or(KnownLength::Absent, |value| KnownLength::Bytes(value.len()));
-        if self.known.insert(key.to_owned(), known).is_none() {
+        if self.known.insert(key.to_owned(), KnownLength::from(value)).is_none() {
             self.key_bytes += key.len();
         }
     }
 
     /// What is known of a key.
     pub(crate) fn of(&self, key: &str) -> KnownLength {
-        self.known.get(key).copied().unwrap_or(KnownLength::Unread)
+        match self.recent.get(key) {
+            Some(value) => value.as_ref().into(),
+            None => self.known.get(key).copied().unwrap_or(KnownLength::Unread),
+        }
+    }
+}
+
+impl From<Option<&Value>> for KnownLength {
+    fn from(value: Option<&Value>) -> Self {
+        value.map_or(Self::Absent, |value| Self::Bytes(value.len()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_snapshot_has_for_certain_is_known_without_a_read() {
+        let recent = [("a".to_owned(), Some(Value::from("123"))), ("b".to_owned(), None)];
+        let mut lengths = Lengths::over(Arc::new(recent.into()));
+        lengths.remember("c", Some(&Value::from("1")));
+        let known = ["a", "b", "c", "d"].map(|key| lengths.of(key));
+        assert_eq!(known, [KnownLength::Bytes(3), KnownLength::Absent, KnownLength::Bytes(1), KnownLength::Unread]);
+    }
 
     #[test]
     fn what_is_remembered_has_a_bound() {

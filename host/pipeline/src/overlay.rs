@@ -1,6 +1,6 @@
 //! The overlay: a component's writes over a snapshot of the state.
 
-use std::{collections::btree_map, iter::Peekable, ops::Bound};
+use std::{collections::btree_map, iter::Peekable, ops::Bound, sync::Arc};
 
 use crate::{
     Change, Failure, Value, WriteSet, failpoint,
@@ -90,6 +90,7 @@ impl Overlay {
     /// Looks into these writes before it asks the snapshot, which must have them.
     #[must_use]
     pub fn knowing(mut self, recent: WriteSet) -> Self {
+        self.lengths = Lengths::over(Arc::clone(&recent.writes));
         self.recent = recent;
         self
     }
@@ -109,10 +110,10 @@ impl Overlay {
         if let Some(written) = self.current.get(key).or_else(|| self.settled.get(key)) {
             return Ok(written.clone());
         }
-        let value = match self.recent.writes.get(key) {
-            Some(committed) => committed.clone(),
-            None => self.base.get(key)?,
-        };
+        if let Some(committed) = self.recent.writes.get(key) {
+            return Ok(committed.clone());
+        }
+        let value = self.base.get(key)?;
         self.lengths.remember(key, value.as_ref());
         Ok(value)
     }

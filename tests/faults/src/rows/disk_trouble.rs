@@ -63,9 +63,14 @@ const KINDS: [Kind; 12] = [
 const AGES: usize = 3;
 
 fn run(trial: &Trial) -> Result<Tally> {
-    let mut site = Site::new(trial)?;
+    let mut dice = trial.dice();
+    let mut site = Site::new(trial.broken, dice.fork())?;
     let mut tally = Tally::default();
     for number in 0..usize::try_from(trial.count)? {
+        // After all kinds at all ages another site: a new database reads all that was ever appended.
+        if number > 0 && number % (KINDS.len() * AGES) == 0 {
+            site = Site::new(trial.broken, dice.fork())?;
+        }
         let (kind, age) = (KINDS[number % KINDS.len()], number / KINDS.len() % AGES);
         site.settle(age == 1, kind == Kind::FailedSync)?;
         let at_start = age > 0;

@@ -15,11 +15,7 @@ use e2e::{
 };
 use serde_json::Value as Json;
 
-use crate::{
-    disk::Shim,
-    fold, standing,
-    trial::{Trial, holds},
-};
+use crate::{disk::Shim, fold, standing, trial::holds};
 
 const PARTITIONS: usize = 2;
 const EVENTS: usize = 60;
@@ -38,15 +34,16 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(trial: &Trial) -> Result<Self> {
-        let publisher = Publisher::start(PARTITIONS, trial.seed);
+    /// A new one, whose hosts break the rule.
+    pub(super) fn new(broken: Option<&str>, mut dice: fastrand::Rng) -> Result<Self> {
+        let publisher = Publisher::start(PARTITIONS, dice.u64(..));
         publisher.set_span(5);
         let mut project = Project::new(&configuration(&publisher, "normal"));
         project.put("ledger.wasm", &example("rust", "ledger"));
         let shim = Shim::under(&mut project, "bsSf")?;
-        project.set_environment("TIDEMILL_BREAK", trial.broken);
+        project.set_environment("TIDEMILL_BREAK", broken);
         Shim::unload(&mut project);
-        Ok(Self { project, publisher, shim, dice: trial.dice() })
+        Ok(Self { project, publisher, shim, dice })
     }
 
     /// Makes ready for a trouble: everything is applied, no host runs, and the database is a new one, and

@@ -46,6 +46,9 @@ pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
 const BACKUP_HINT: &str = "stop the host, look at the disk, and put a backup back with `tidemill restore FILE`";
 
+/// A restore counts anew what is kept.
+const CONTRADICTION_HINT: &str = "did another program write to it? Stop the host, and let a restore put its counters right: `tidemill backup FILE`, then `tidemill restore FILE --force`";
+
 const TAKEN_HINT: &str = "leave the files of the data directory alone while a host runs; start again, or put a backup back with `tidemill restore FILE`";
 
 impl StoreError {
@@ -53,6 +56,11 @@ impl StoreError {
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         |source| Self::File { path, source }
+    }
+
+    /// Something that is not done, and what to do instead.
+    pub(crate) fn refused(cause: impl Into<String>, hint: &str) -> Self {
+        Self::Refused { cause: cause.into(), hint: Some(hint.to_owned()) }
     }
 
     /// Whether the file can no longer be trusted: after a failed fsync nobody knows what the disk has.
@@ -77,7 +85,8 @@ impl StoreError {
         Some(Failure::broken(stage, self.to_string()).hint(hint))
     }
 
-    fn code(&self) -> Option<ErrorCode> {
+    /// The error of SQLite, if it is one.
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
             Self::Fenced(_)
@@ -114,7 +123,8 @@ impl StoreError {
             Self::Foreign(_) => broken(cause).hint("give another directory as `data` in the configuration"),
             Self::Missing(_) => broken(cause).hint("`tidemill run` makes it; check `data` in the configuration"),
             Self::SchemaNewer { .. } => broken(cause).hint("a newer Tidemill wrote it: use that one"),
-            Self::SchemaOlder { .. } => broken(cause).hint("`tidemill run` brings it up to date"),
+            Self::SchemaOlder { .. } => broken(cause)
+                .hint("copy it first with `tidemill backup FILE`; then `tidemill run` brings it up to date, for good"),
             Self::SqliteTooOld(_) => broken(cause).hint("build Tidemill with its bundled SQLite"),
             Self::File { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 unavailable(cause).hint("free some space on the disk")
@@ -123,7 +133,8 @@ impl StoreError {
                 broken(cause).hint("the data directory must belong to the user that runs Tidemill")
             }
             Self::Refused { hint, .. } => Failure { hint, ..broken(cause) },
-            Self::File { .. } | Self::Closed => broken(cause),
+            Self::File { .. } => broken(cause).hint("check that the path is right, and the disk that it lies on"),
+            Self::Closed => broken(cause),
             Self::Known(failure) => Failure { stage, ..failure },
         }
     }
@@ -157,9 +168,14 @@ fn classify_sqlite(error: &rusqlite::Error, stage: Stage) -> Failure {
             broken(format!("the database cannot be opened for writing: {error}"))
                 .hint("the data directory must belong to the user that runs Tidemill")
         }
-        Some(ErrorCode::TooBig) => broken(format!("a value is larger than SQLite stores: {error}")),
+        Some(ErrorCode::TooBig) => broken(format!("a value is larger than SQLite stores: {error}"))
+            .hint("let the component write smaller values"),
+        Some(ErrorCode::ConstraintViolation) => {
+            broken(format!("what the database holds contradicts itself: {error}")).hint(CONTRADICTION_HINT)
+        }
         // What remains are statements that are wrong: bugs of ours.
-        Some(_) | None => broken(format!("the database refused a statement: {error}")),
+        Some(_) | None => broken(format!("the database refused a statement: {error}"))
+            .hint("this is a bug of Tidemill: please report it with the log"),
     }
 }
 
@@ -190,8 +206,9 @@ mod tests {
             (sqlite(ffi::SQLITE_NOTADB), Broken, true, true),
             (sqlite(ffi::SQLITE_READONLY), Broken, false, true),
             (sqlite(ffi::SQLITE_CANTOPEN), Broken, false, true),
-            (sqlite(ffi::SQLITE_TOOBIG), Broken, false, false),
-            (sqlite(ffi::SQLITE_CONSTRAINT), Broken, false, false),
+            (sqlite(ffi::SQLITE_TOOBIG), Broken, false, true),
+            (sqlite(ffi::SQLITE_CONSTRAINT), Broken, false, true),
+            (sqlite(ffi::SQLITE_ERROR), Broken, false, true),
             (StoreError::Fenced("moved".into()), Fenced, false, false),
             (StoreError::Superseded { processor, owner: "pid 1".into() }, Superseded, false, true),
             (StoreError::Unreadable("an empty cursor".into()), Broken, false, true),
@@ -201,6 +218,8 @@ mod tests {
             (StoreError::Missing("data".into()), Broken, false, true),
             (StoreError::SchemaNewer { found: 9, known: 1 }, Broken, false, true),
             (StoreError::SchemaOlder { found: 1, known: 2 }, Broken, false, true),
+            (StoreError::file("copy.db")(std::io::ErrorKind::NotADirectory.into()), Broken, false, true),
+            (StoreError::refused("no", "yes"), Broken, false, true),
             (StoreError::Closed, Broken, false, false),
         ] {
             let shown = format!("{error:?}");

@@ -103,12 +103,18 @@ pub(crate) fn quick_check(
     connection.progress_handler(0, None::<fn() -> bool>)?;
     match said {
         Ok(said) if said == "ok" => Ok(Check::Passed),
-        Ok(said) => Err(StoreError::Damaged(said)),
+        Ok(said) => Err(StoreError::Damaged(finding(&said))),
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
             Ok(Check::Unfinished)
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a check of SQLite found first, within a sentence: without its headings.
+pub(crate) fn finding(said: &str) -> String {
+    let line = said.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("***"));
+    format!("SQLite's check says `{}`", line.unwrap_or("nothing more"))
 }
 
 /// What tells one run of the system from the next; empty where the system does not say.

@@ -1,5 +1,7 @@
 //! The schema: numbered migrations, each applied once and in one transaction.
 
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 use tidemill_pipeline::failpoint;
 
@@ -35,11 +37,30 @@ pub(crate) fn require_current(connection: &Connection) -> Result<()> {
     }
 }
 
+/// Checks that a database is ours and of a schema that this program can bring up to date, or of its own. Never writes.
+pub(crate) fn require_known(connection: &Connection) -> Result<()> {
+    let (found, known) = (found(connection)?, version());
+    match found {
+        // A start that was cut off before its first migration.
+        0 => Err(StoreError::Missing(
+            Path::new(connection.path().unwrap_or_default()).parent().unwrap_or(Path::new("")).into(),
+        )),
+        newer if newer > known => Err(StoreError::SchemaNewer { found, known }),
+        _ => Ok(()),
+    }
+}
+
 fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
     let known = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
     let found = found(connection)?;
     if found > known {
         return Err(StoreError::SchemaNewer { found, known });
+    }
+    if (1..known).contains(&found) {
+        // Whoever waits for it sees why: a migration may read everything.
+        let pages = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let bytes = pages("page_count")? * pages("page_size")?;
+        tracing::info!(from = found, to = known, bytes, "bringing the database's schema up to date");
     }
     for (number, migration) in (1_u32..).zip(migrations).skip(found as usize) {
         failpoint::reach("before-migration");

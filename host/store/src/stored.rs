@@ -1,7 +1,9 @@
 //! What a processor keeps, counted in the transactions that change it, and the most that it may.
 
-use rusqlite::{Connection, Row, params};
-use tidemill_pipeline::{Claim, ProcessorId, Quota, Stored};
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, Row, config::DbConfig, params};
+use tidemill_pipeline::{Claim, ProcessorId, ProcessorName, Quota, Stored};
 
 use crate::{
     apply,
@@ -35,4 +37,47 @@ pub(crate) fn limit(connection: &Connection, claim: &Claim, quota: Quota) -> Res
         params![processor.name.as_str(), processor.version, rows_max, bytes_max],
     )?;
     load(connection, processor).map(|(stored, _)| stored)
+}
+
+/// Puts the counters of the key spaces right, and says whose were wrong.
+const COUNT_SPACES: &str = "
+    UPDATE space SET stored_rows = counted.kept_rows, stored_bytes = counted.kept_bytes
+    FROM (SELECT s.id AS counted_id, count(e.key) AS kept_rows,
+              coalesce(sum(octet_length(e.key) + octet_length(e.value)), 0) AS kept_bytes
+          FROM space AS s LEFT JOIN entry AS e ON e.space = s.id GROUP BY s.id) AS counted
+    WHERE id = counted_id AND (stored_rows, stored_bytes) <> (kept_rows, kept_bytes)
+    RETURNING processor, version";
+
+/// The same for the processors, from the counters of their spaces.
+const COUNT_PROCESSORS: &str = "
+    UPDATE processor SET stored_rows = counted.kept_rows, stored_bytes = counted.kept_bytes
+    FROM (SELECT p.processor AS counted_name, p.version AS counted_version,
+              coalesce(sum(kept.one_rows), 0) AS kept_rows, coalesce(sum(kept.one_bytes), 0) AS kept_bytes
+          FROM processor AS p LEFT JOIN (
+              SELECT processor, version, stored_rows AS one_rows, stored_bytes AS one_bytes FROM space
+              UNION ALL SELECT processor, version, 1, bytes FROM parked_event) AS kept
+          ON (kept.processor, kept.version) = (p.processor, p.version)
+          GROUP BY p.processor, p.version) AS counted
+    WHERE (processor, version) = (counted_name, counted_version)
+        AND (stored_rows, stored_bytes) <> (kept_rows, kept_bytes)
+    RETURNING processor, version";
+
+/// Counts anew what is kept, which reads the whole state, and says of which processors the counters were wrong. For a database
+/// that nobody else has open.
+pub(crate) fn recount(connection: &mut Connection) -> Result<Vec<ProcessorId>> {
+    // The triggers would add differences to sums that may be anything.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    let transaction = connection.transaction()?;
+    let mut wrong = BTreeSet::new();
+    for text in [COUNT_SPACES, COUNT_PROCESSORS] {
+        let mut statement = transaction.prepare(text)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            wrong.insert((row.get::<_, String>(0)?, row.get(1)?));
+        }
+    }
+    transaction.commit()?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+    let processor = |(name, version)| ProcessorId { name: ProcessorName::new(name), version };
+    Ok(wrong.into_iter().map(processor).collect())
 }

@@ -8,6 +8,7 @@ mod locks;
 mod logs;
 mod readers;
 mod requests;
+mod restores;
 mod stored;
 
 use std::path::Path;

@@ -25,5 +25,6 @@ mod topology;
 mod troubles;
 mod tour;
 mod untrusted;
+mod upgrade;
 mod waits;
 mod verify;

@@ -2,8 +2,15 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use super::*;
-use crate::{DataLock, Outcome, RESTORE_GAP, RequestKind, Requests, backup, restore};
+use super::{readers::FIXTURE_1, stored::FIXTURE_2, *};
+use crate::{
+    DataLock, Outcome, RESTORE_GAP, Reader, RequestKind, Requests, Restored, backup, connection::database_path, restore,
+};
+
+/// A number that a statement finds in a database file.
+fn number(file: &std::path::Path, text: &str) -> i64 {
+    rusqlite::Connection::open(file).unwrap().query_row(text, [], |row| row.get(0)).unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_made_while_writing_is_restored_and_continued() {
@@ -60,6 +67,43 @@ async fn what_was_claimed_before_a_restore_is_over() {
     assert_eq!(store.commit(commit).await.unwrap_err().kind, FailureKind::Superseded);
     assert!(store.state_generation(&claim).await.unwrap() > RESTORE_GAP);
     assert!(fixture.path().join("tidemill.db.replaced").exists());
+}
+
+#[tokio::test]
+async fn a_database_of_an_older_schema_is_copied_as_it_is() {
+    for (schema, fixture) in (1_u32..).zip([FIXTURE_1, FIXTURE_2]) {
+        let directory = tempfile::tempdir().unwrap();
+        rusqlite::Connection::open(database_path(directory.path())).unwrap().execute_batch(fixture).unwrap();
+        let before = fs::read(database_path(directory.path())).unwrap();
+        let file = directory.path().join("copy.db");
+        backup(directory.path(), &file).unwrap();
+        assert!(fs::read(database_path(directory.path())).unwrap() == before, "the database was changed");
+        assert_eq!(number(&file, "PRAGMA user_version"), i64::from(schema));
+        assert_eq!(number(&file, "SELECT count(*) FROM entry WHERE key = 'total/ada' AND value = '12'"), 1);
+
+        let refused = Reader::open(directory.path()).unwrap_err();
+        assert!(refused.hint.as_ref().unwrap().contains("first with `tidemill backup FILE`"), "{refused:?}");
+        let elsewhere = tempfile::tempdir().unwrap();
+        let restored = restore(&file, elsewhere.path(), false).unwrap();
+        assert_eq!(restored, Restored { kept: None, recounted: Vec::new() });
+        assert_eq!(number(&file, "PRAGMA user_version"), i64::from(schema), "the copy stays as it is");
+        assert_eq!(Reader::open(elsewhere.path()).unwrap().status().unwrap().last().unwrap().state.rows, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_schema_or_of_none_is_not_copied() {
+    let fixture = Fixture::new().await;
+    fixture.store.close().unwrap();
+    let file = fixture.path().join("copy.db");
+    rusqlite::Connection::open(database_path(fixture.path())).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(backup(fixture.path(), &file).unwrap_err().cause.contains("has schema 99"));
+    fs::write(database_path(fixture.path()), "").unwrap();
+    assert!(backup(fixture.path(), &file).unwrap_err().cause.contains("there is no database"));
+    let nowhere = fixture.path().join("nowhere/copy.db");
+    let failure = backup(fixture.path(), &nowhere).unwrap_err();
+    assert!(failure.hint.is_some(), "{failure:?}");
+    assert!(!file.exists() && !nowhere.exists());
 }
 
 #[tokio::test]

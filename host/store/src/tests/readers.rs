@@ -6,7 +6,7 @@ use super::*;
 use crate::{Reader, Requests, connection::database_path};
 
 /// A database as schema 1 wrote it, with something in every table.
-const FIXTURE_1: &str = include_str!("../../fixtures/schema_1.sql");
+pub(super) const FIXTURE_1: &str = include_str!("../../fixtures/schema_1.sql");
 
 fn code(component: &[u8]) -> Code {
     Code { component: Digest::of(component), config: Digest::of(b"config"), instances: Instances::Fresh }

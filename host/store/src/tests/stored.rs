@@ -6,10 +6,10 @@ use super::*;
 use crate::{Reader, RequestKind, Requests, connection::database_path};
 
 /// A database as schema 2 wrote it, with several spaces, one that a reset took away, and queues.
-const FIXTURE_2: &str = include_str!("../../fixtures/schema_2.sql");
+pub(super) const FIXTURE_2: &str = include_str!("../../fixtures/schema_2.sql");
 
 /// What a processor keeps, and what its spaces keep, counted anew.
-const COUNTED: &str = "
+pub(super) const COUNTED: &str = "
     SELECT p.processor, (SELECT count(*) FROM parked_event AS e WHERE (e.processor, e.version) = (p.processor, p.version))
             + count(k.key),
         (SELECT coalesce(sum(octet_length(payload) + coalesce(octet_length(metadata), 0) + octet_length(reason)
@@ -21,15 +21,15 @@ const COUNTED: &str = "
         LEFT JOIN entry AS k ON k.space = s.id
     GROUP BY p.processor, p.version ORDER BY p.processor, p.version";
 
-const KEPT: &str = "
+pub(super) const KEPT: &str = "
     SELECT processor, stored_rows, stored_bytes,
         (SELECT coalesce(sum(stored_rows), 0) FROM space AS s WHERE (s.processor, s.version) = (p.processor, p.version)),
         (SELECT coalesce(sum(stored_bytes), 0) FROM space AS s WHERE (s.processor, s.version) = (p.processor, p.version))
     FROM processor AS p ORDER BY processor, version";
 
-type Counts = Vec<(String, i64, i64, i64, i64)>;
+pub(super) type Counts = Vec<(String, i64, i64, i64, i64)>;
 
-fn counts(directory: &Path, text: &str) -> Counts {
+pub(super) fn counts(directory: &Path, text: &str) -> Counts {
     let connection = rusqlite::Connection::open(database_path(directory)).unwrap();
     let mut statement = connection.prepare(text).unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)));

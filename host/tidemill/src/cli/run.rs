@@ -127,13 +127,14 @@ pub struct BackupArgs {
 #[command(after_help = "\
 Examples:
   tidemill restore monday.db
-  tidemill restore monday.db --force     in the place of a database that is there")]
+  tidemill restore monday.db --force                      in the place of a database that is there, which is kept
+  tidemill restore data/tidemill.db.replaced --force      back to that one")]
 pub struct RestoreArgs {
-    /// A copy that `tidemill backup` wrote.
+    /// A copy that `tidemill backup` wrote, or a database that a restore replaced.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Replace a database that is there.
+    /// Replace a database that is there. It is kept beside the new one, and the answer says as what.
     #[arg(long)]
     pub force: bool,
 }

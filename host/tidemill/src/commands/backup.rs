@@ -1,8 +1,9 @@
 //! `backup` and `restore`.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::path::Path;
 
-use tidemill_store::DATABASE_FILE;
+use anyhow::Context as _;
+use tidemill_store::{DATABASE_FILE, Restored};
 
 use crate::{
     cli::{BackupArgs, RestoreArgs},
@@ -15,7 +16,8 @@ use crate::{
 pub(super) fn backup(args: &BackupArgs, config: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(config)?;
     tidemill_store::backup(&config.data, &args.file)?;
-    let bytes = std::fs::metadata(&args.file)?.len();
+    let written = std::fs::metadata(&args.file);
+    let bytes = written.with_context(|| format!("`{}` was written and is gone", args.file.display()))?.len();
     print(&format!(
         "`{}` holds the database of `{}` ({})\n",
         args.file.display(),
@@ -28,33 +30,21 @@ pub(super) fn backup(args: &BackupArgs, config: &Path) -> anyhow::Result<Exit> {
 /// Puts a backup in the place of the database.
 pub(super) fn restore(args: &RestoreArgs, config: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(config)?;
-    let replaces = config.data.join(DATABASE_FILE).exists();
     anyhow::ensure!(
-        args.force || !replaces,
-        "there is a database in `{}` already\n  hint: say `--force` to replace it; it is kept beside the new one, with the ending `.replaced`",
+        args.force || !config.data.join(DATABASE_FILE).exists(),
+        "there is a database in `{}` already\n  hint: say `--force` to put the backup in its place; it is kept beside it",
         config.data.display()
     );
-    require_database(&args.file)?;
-    tidemill_store::restore(&args.file, &config.data, args.force)?;
+    let Restored { kept, recounted } = tidemill_store::restore(&args.file, &config.data, args.force)?;
     print(&format!("`{}` holds the database of `{}`\n", config.data.display(), args.file.display()))?;
-    if replaces {
-        print(&format!("the one before it is kept as `{DATABASE_FILE}.replaced`\n"))?;
+    for processor in recounted {
+        print(&format!("the backup counted wrongly what {processor} keeps, and it was counted anew\n"))?;
+    }
+    if let Some(kept) = kept {
+        let kept = kept.display();
+        print(&format!(
+            "the one before it is kept as `{kept}`; `tidemill restore {kept} --force` puts it back, and it is yours to delete\n"
+        ))?;
     }
     Ok(Exit::Done)
-}
-
-/// What every file of `SQLite` begins with.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-
-/// Finds out at once that a file is no backup, before anything is copied.
-fn require_database(file: &Path) -> anyhow::Result<()> {
-    let mut begin = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut begin));
-    read.map_err(|error| anyhow::anyhow!("the backup `{}` cannot be read: {error}", file.display()))?;
-    anyhow::ensure!(
-        begin == MAGIC,
-        "`{}` is no backup of Tidemill\n  hint: give a file that `tidemill backup` wrote",
-        file.display()
-    );
-    Ok(())
 }

@@ -53,13 +53,19 @@ fn effect(connection: &Connection, claim: &Claim, request: &Request) -> Result<S
         }
         RequestKind::AcceptFeedChange { feed, identity } => accept_feed(connection, processor, feed, identity),
         RequestKind::DropParked { parked } => drop_parked(connection, processor, parked),
-        RequestKind::RetryParked { .. } => Err(refused("parked events are retried by a host that runs".into())),
-        RequestKind::Unknown(word) => Err(refused(format!("the host does not know the request `{word}`"))),
+        RequestKind::RetryParked { .. } => Err(StoreError::refused(
+            "parked events are retried by a host that has their component",
+            "retry them with `tidemill parked retry`",
+        )),
+        RequestKind::Unknown(word) => Err(StoreError::refused(
+            format!("the host does not know the request `{word}`"),
+            "it is of an older version than the command: start it again with the program that you have now",
+        )),
     }
 }
 
 fn refused(cause: String) -> StoreError {
-    StoreError::Refused { cause, hint: Some("look at it with `tidemill status`".into()) }
+    StoreError::refused(cause, "look at it with `tidemill status`")
 }
 
 fn count(rows: usize, what: &str) -> String {
@@ -178,7 +184,8 @@ fn reset_partition(
     identity: Option<&str>,
 ) -> Result<String> {
     if *to == ReadFrom::Last {
-        return Err(refused("a partition is reset to `first` or to a cursor".into()));
+        let cause = "a partition is reset to `first` or to a cursor, not to `last`";
+        return Err(StoreError::refused(cause, "say `first`, or a cursor that its publisher knows"));
     }
     let (start, cursor) = start_and_cursor(to);
     let text = format!(
@@ -193,18 +200,27 @@ fn reset_partition(
     if rows == 0 {
         return Err(no_partition(processor, key));
     }
+    let own = entries::space(connection, processor, &StateSpace::Partition(key.clone()))?;
+    let mut sentence = format!("{key} of {processor} goes on from {to}");
+    if let (ReadFrom::First, Some(own)) = (to, own) {
+        connection.execute("INSERT INTO dropped_space VALUES (?1)", [own])?;
+        connection.execute("DELETE FROM space WHERE id = ?1", [own])?;
+        sentence += "; its own state is deleted";
+    } else if own.is_some() || entries::space(connection, processor, &StateSpace::Shared)?.is_some() {
+        // It is said, for whoever takes a state for gone would have everything counted twice.
+        let whose = if own.is_some() { "its own" } else { "the shared" };
+        sentence += &format!("; {whose} state stays as it is, and events that come again are applied to it again");
+    }
     if *to == ReadFrom::First {
-        let own = entries::space(connection, processor, &StateSpace::Partition(key.clone()))?;
-        if let Some(own) = own {
-            connection.execute("INSERT INTO dropped_space VALUES (?1)", [own])?;
-            connection.execute("DELETE FROM space WHERE id = ?1", [own])?;
-        }
-        connection.execute(
+        let parked = connection.execute(
             "DELETE FROM parked_event WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4",
             params![name, version, feed, partition],
         )?;
+        if parked > 0 {
+            sentence += &format!("; {} of it dropped", count(parked, "parked event"));
+        }
     }
-    Ok(format!("{key} of {processor} goes on from {to}"))
+    Ok(sentence)
 }
 
 fn accept_feed(connection: &Connection, processor: &ProcessorId, feed: &FeedName, identity: &str) -> Result<String> {
@@ -226,9 +242,8 @@ fn drop_parked(connection: &Connection, processor: &ProcessorId, numbers: &[i64]
             params![processor.name.as_str(), processor.version, number],
         )?;
         if rows == 0 {
-            let hint = Some("look at them with `tidemill parked list`; none was dropped".to_owned());
             let cause = format!("{processor} has no parked event {number}");
-            return Err(StoreError::Refused { cause, hint });
+            return Err(StoreError::refused(cause, "look at them with `tidemill parked list`; none was dropped"));
         }
     }
     Ok(format!("{} of {processor} dropped", count(numbers.len(), "parked event")))

@@ -108,7 +108,7 @@ pub enum Command {
     Pause(PauseArgs),
     /// Let a paused or stopped processor, or one of its partitions, go on.
     Resume(ResumeArgs),
-    /// Move a processor to another place in its feeds; from the beginning its state is deleted too.
+    /// Begin a processor anew, without its state; or move one partition, and leave the shared state as it is.
     Reset(ResetArgs),
     /// Copy the database into a file, while the host runs or not.
     Backup(BackupArgs),

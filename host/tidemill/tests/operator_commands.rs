@@ -266,6 +266,31 @@ fn a_reset_is_meant_or_refused_and_takes_the_feeds_of_now() {
 }
 
 #[test]
+fn a_move_of_a_partition_says_beforehand_and_afterwards_what_becomes_of_the_state() {
+    let place = Place::new();
+    let asked = place.fails("reset totals --feed orders --partition 0 --to first", 2);
+    assert!(asked.contains("The shared state stays as it is, and the events are applied to it again."), "{asked}");
+    let asked = place.fails("reset ledger --feed orders --partition 0 --to first", 2);
+    assert!(asked.contains("Its own state and its parked events are deleted."), "{asked}");
+    let asked = place.fails("reset ledger --feed orders --partition 0 --to 7", 2);
+    assert!(asked.contains("The state stays as it is: "), "{asked}");
+
+    let moved = place.done("reset totals --feed orders --partition 0 --to first --yes");
+    let said = "the shared state stays as it is, and events that come again are applied to it again; 2 parked events of it dropped";
+    assert!(moved.contains(said), "{moved}");
+    assert_eq!(place.done("state scan totals").lines().count(), 151);
+    let moved = place.done("reset ledger --feed orders --partition 0 --to first --yes");
+    assert!(moved.contains("its own state is deleted"), "{moved}");
+
+    let help = place.done("reset --help");
+    assert!(
+        help.starts_with("Begin a processor anew, without its state; or move one partition, and leave the shared"),
+        "{help}"
+    );
+    assert!(help.contains("shared state stays as it is, with `--to first` too"), "{help}");
+}
+
+#[test]
 fn parked_events_are_listed_shown_retried_and_dropped() {
     let place = Place::new();
     let list = place.done("parked list totals --json");
@@ -322,10 +347,22 @@ fn a_backup_is_put_back_only_over_what_may_be_replaced() {
     assert!(place.fails("backup copy.db", 1).contains("exists already\n  hint: "));
     place.done("parked drop totals --all");
     assert!(place.fails("restore copy.db", 1).contains("say `--force`"));
-    place.done("restore copy.db --force");
+    let restored = place.done("restore copy.db --force");
+    assert!(restored.contains("is kept as `data/tidemill.db.replaced`; "), "{restored}");
+    assert_eq!(place.status()["processors"][1]["parked"], 2);
+    let undone = place.done("restore data/tidemill.db.replaced --force");
+    assert!(undone.contains("is kept as `data/tidemill.db.replaced-2`; "), "{undone}");
+    assert_eq!(place.status()["processors"][1]["parked"], 0);
+    place.done("restore data/tidemill.db.replaced-2 --force");
     assert_eq!(place.status()["processors"][1]["parked"], 2);
     assert!(place.fails("restore orders.ndjson --force", 1).contains("give a file that `tidemill backup` wrote"));
-    assert!(place.fails("restore nowhere.db --force", 1).contains("`nowhere.db` cannot be read: "));
+    let nowhere = place.fails("restore nowhere.db --force", 1);
+    assert!(nowhere.contains("`nowhere.db` cannot be read: ") && nowhere.contains("\n  hint: "), "{nowhere}");
+    let copy = fs::read(place.path().join("copy.db")).unwrap();
+    fs::write(place.path().join("cut.db"), &copy[..copy.len() / 2]).unwrap();
+    let cut = place.fails("restore cut.db --force", 1);
+    assert!(cut.starts_with("error: the backup `cut.db` is damaged, and nothing was changed: "), "{cut}");
+    assert!(cut.ends_with("\n  hint: put another backup back\n") && cut.lines().count() == 2, "{cut}");
     assert_eq!(place.status()["processors"][1]["parked"], 2);
 }
 

@@ -143,6 +143,30 @@ async fn one_partition_goes_on_from_another_place() {
 }
 
 #[tokio::test]
+async fn a_partition_that_is_moved_says_what_becomes_of_the_state() {
+    let to = |to| RequestKind::ResetPartition { key: key("0"), to, identity: None };
+    let again = "state stays as it is, and events that come again are applied to it again";
+    let fixture = Fixture::new().await;
+    let moved = done(&fixture, to(ReadFrom::First)).await;
+    assert!(moved.ends_with("goes on from the beginning"), "nothing was written yet: {moved}");
+
+    fixture.commit(Commit { parked: vec![parked("0")], writes: write("k", "1"), ..fixture.nothing().await }).await;
+    let moved = done(&fixture, to(cursor("9"))).await;
+    assert!(moved.ends_with(&format!("goes on from cursor `9`; the shared {again}")), "{moved}");
+    let moved = done(&fixture, to(ReadFrom::First)).await;
+    let said = format!("goes on from the beginning; the shared {again}; 1 parked event of it dropped");
+    assert!(moved.ends_with(&said), "{moved}");
+    assert_eq!(fixture.get(&StateSpace::Shared, "k"), Some("1".into()));
+
+    let fixture = Fixture::new().await;
+    fixture.commit(fixture.own("0", "a", write("k", "1")).await).await;
+    let moved = done(&fixture, to(cursor("9"))).await;
+    assert!(moved.ends_with(&format!("goes on from cursor `9`; its own {again}")), "{moved}");
+    let moved = done(&fixture, to(ReadFrom::First)).await;
+    assert!(moved.ends_with("goes on from the beginning; its own state is deleted"), "{moved}");
+}
+
+#[tokio::test]
 async fn a_feed_may_move_if_somebody_says_so() {
     let fixture = Fixture::new().await;
     let to = |feed| RequestKind::AcceptFeedChange { feed: FeedName::new(feed), identity: "http://two.example".into() };

@@ -43,8 +43,13 @@ pub struct ResumeArgs {
 Examples:
   tidemill reset totals                                         delete its state, begin all its feeds anew
   tidemill reset totals --feed orders --partition 2 --to 1002   move one cursor; the state stays as it is
+  tidemill reset totals --feed orders --partition 2 --to first  read one partition again, onto the state as it is
 
-Moving a cursor back applies events again, moving it ahead leaves events out: only you can know whether the state allows it.")]
+Without a partition the state and the parked events are deleted, and all feeds are read anew.
+
+With one, shared state stays as it is, with `--to first` too: events that come again are applied to it again, and events that are
+passed over are left out. Only you can know whether the state allows it. With `state = \"partitioned\"`, `--to first` deletes the
+state of that partition. Its parked events are deleted by `--to first` in any case.")]
 pub struct ResetArgs {
     /// The processor.
     #[arg(value_parser = words::processor)]
@@ -58,7 +63,7 @@ pub struct ResetArgs {
     #[arg(long, value_parser = words::partition, requires = "feed")]
     partition: Option<PartitionId>,
 
-    /// Where to: a cursor, or `first`.
+    /// Where to: a cursor, or `first` for the beginning. Shared state stays as it is.
     #[arg(long, value_name = "CURSOR|first", value_parser = words::fixed_place, requires = "feed")]
     to: Option<ReadFrom>,
 

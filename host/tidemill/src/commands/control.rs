@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use tidemill_pipeline::{FeedName, PartitionKey, ProcessorName, Resolution};
+use tidemill_pipeline::{FeedName, PartitionKey, ProcessorName, ReadFrom, Resolution, StateSpace};
 use tidemill_store::{PartitionStatus, ProcessorStatus, RequestKind};
 
 use super::ask::{ask, known};
@@ -34,11 +34,13 @@ pub(super) async fn resume(args: ResumeArgs, config: &Path) -> anyhow::Result<Ex
 /// Moves to another place.
 pub(super) async fn reset(args: ResetArgs, config: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(config)?;
-    let (_, status) = known(&config.data, &args.processor)?;
+    let (reader, status) = known(&config.data, &args.processor)?;
     let (kind, question) = if let Some((key, to)) = args.move_to() {
         require(&status, &key)?;
         let identity = identity(&config, &key.feed)?;
-        let question = format!("Move processor `{}`, {key}, to {to}? Its state stays as it is.", args.processor);
+        let own = reader.spaces(&status.id)?.contains(&StateSpace::Partition(key.clone()));
+        let question =
+            format!("Move processor `{}`, {key}, to {to}? {}", args.processor, what_becomes_of_the_state(&to, own));
         (RequestKind::ResetPartition { key, to, identity }, question)
     } else {
         let identities = identities(&config, &args.processor)?;
@@ -52,6 +54,19 @@ pub(super) async fn reset(args: ResetArgs, config: &Path) -> anyhow::Result<Exit
         return Ok(Exit::Failed);
     }
     ask(&config, &args.processor, vec![kind]).await
+}
+
+/// What a move does to the state, before it is done: its answer says it again.
+fn what_becomes_of_the_state(to: &ReadFrom, own: bool) -> &'static str {
+    match (to, own) {
+        (ReadFrom::First, true) => "Its own state and its parked events are deleted.",
+        (ReadFrom::First, false) => {
+            "The shared state stays as it is, and the events are applied to it again. Its parked events are deleted."
+        }
+        (ReadFrom::After(_) | ReadFrom::Last, _) => {
+            "The state stays as it is: events that come again are applied to it again, and events that are passed over are left out."
+        }
+    }
 }
 
 /// The partitions that are meant; none stands for all of them at once.
@@ -139,7 +154,7 @@ fn identities(config: &Config, processor: &ProcessorName) -> anyhow::Result<Vec<
 fn agreed(question: &str) -> anyhow::Result<bool> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
-        let message = "this cannot be undone, and there is no terminal to ask at".to_owned();
+        let message = format!("this cannot be undone, and there is no terminal to ask at: {question}");
         return Err(Misuse { message, hint: "say `--yes` if it is meant".to_owned() }.into());
     }
     let mut stderr = io::stderr().lock();

@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use tidemill_pipeline::failpoint;
@@ -43,6 +44,9 @@ enum Kind {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// How many ordinary calls have begun, and how many of them run.
+    begun: u64,
+    running: usize,
     closed: bool,
 }
 
@@ -52,6 +56,7 @@ pub(crate) struct Pool {
     queue: Mutex<Queue>,
     ordinary: Condvar,
     doubtful: Condvar,
+    closing: Condvar,
 }
 
 /// How many threads doubtful calls have, beside the ordinary ones: one core is always left.
@@ -89,6 +94,7 @@ impl Pool {
         self.lock().closed = true;
         self.ordinary.notify_all();
         self.doubtful.notify_all();
+        self.closing.notify_all();
     }
 
     fn changed(&self, kind: Kind) -> &Condvar {
@@ -106,9 +112,33 @@ impl Pool {
             tracing::warn!(%error, "calls of doubtful processors cannot be made less urgent");
         }
         while let Some(job) = self.next(kind) {
+            let (began, before) = (Instant::now(), self.begin(kind));
             if catch_unwind(AssertUnwindSafe(job.work)).is_err() {
                 tracing::error!("a call of a component panicked in the host; the call is lost");
             }
+            match kind {
+                Kind::Ordinary => self.lock().running -= 1,
+                Kind::Doubtful => self.give_way(before, began.elapsed()),
+            }
+        }
+    }
+
+    /// A call begins. Gives how many ordinary ones have begun that are over.
+    fn begin(&self, kind: Kind) -> u64 {
+        let mut queue = self.lock();
+        if kind == Kind::Ordinary {
+            queue.begun += 1;
+            queue.running += 1;
+        }
+        queue.begun - queue.running as u64
+    }
+
+    /// After a doubtful call: lets the others have the machine for as long as it took, if there were any meanwhile. Its thread alone
+    /// would not do: what a call leaves behind, such as memory to be cleared and a commit, is no less urgent than theirs.
+    fn give_way(&self, before: u64, time: Duration) {
+        let queue = self.lock();
+        if queue.begun > before {
+            drop(self.closing.wait_timeout_while(queue, time, |queue| !queue.closed));
         }
     }
 
@@ -232,6 +262,29 @@ mod tests {
         for thread in threads {
             thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_doubtful_call_gives_way_for_as_long_as_it_took_if_there_is_anybody() {
+        const TIME: Duration = Duration::from_millis(20);
+        const FOR_EVER: Duration = Duration::from_hours(1);
+        let pool = Pool::default();
+        pool.give_way(pool.begin(Kind::Doubtful), FOR_EVER);
+
+        let before = pool.begin(Kind::Doubtful);
+        pool.begin(Kind::Ordinary);
+        let began = Instant::now();
+        pool.give_way(before, TIME);
+        assert!(began.elapsed() >= TIME, "one has begun meanwhile");
+        let began = Instant::now();
+        pool.give_way(pool.begin(Kind::Doubtful), TIME);
+        assert!(began.elapsed() >= TIME, "it runs still");
+        pool.lock().running -= 1;
+        pool.give_way(pool.begin(Kind::Doubtful), FOR_EVER);
+
+        pool.begin(Kind::Ordinary);
+        pool.close();
+        pool.give_way(before, FOR_EVER);
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Default for Bounds {
         Self {
             line_bytes_max: 1024 * 1024,
             page_bytes_max: 64 * 1024 * 1024,
-            shared_bytes_max: 16 * 1024 * 1024,
+            shared_bytes_max: 64 * 1024 * 1024,
             header_bytes_max: 64 * 1024,
             time_to_first_byte: Duration::from_secs(30),
             idle_time: Duration::from_secs(30),

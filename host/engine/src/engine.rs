@@ -109,7 +109,7 @@ impl Engine {
         let (ticker, thread) =
             Ticker::start(wasmtime.clone(), settings.tick).map_err(io("the engine's clock could not be started"))?;
         threads.push(thread);
-        let (doubts, spares) = (Doubts::default(), AllSpares::default());
+        let (doubts, spares) = (Doubts::default(), AllSpares::new(settings.threads));
         let (loaded, threads) = (Loaded::default(), Mutex::new(threads));
         let inner = Inner { settings, wasmtime, linker, ticker, pool, doubts, spares, keeping, cache, loaded, threads };
         Ok(Self(Arc::new(inner)))

@@ -118,7 +118,7 @@ impl LogLines {
         partition.clone_into(&mut self.partition);
         self.lines = 0;
         self.last_words.clear();
-        self.report();
+        self.report(self.quota.as_ref().and_then(|quota| quota.left_out(Instant::now())));
     }
 
     pub(crate) fn enabled(&self, level: Level) -> bool {
@@ -147,15 +147,15 @@ impl LogLines {
     /// Says a line if the processor's quota has room for it.
     fn admit(&self, level: Level, line: &dyn fmt::Display) {
         let Some(quota) = &self.quota else { return self.emit(level, line) };
-        self.report();
-        let (admission, max) = (quota.admit(Instant::now()), quota.lines_max());
+        let ((admission, left_out), max) = (quota.admit(Instant::now()), quota.lines_max());
+        self.report(left_out);
         if matches!(admission, Admission::Written | Admission::Nearly) {
             self.emit(level, line);
         }
-        let Self { processor, .. } = self;
+        let processor = &self.processor;
         match admission {
             Admission::Nearly => {
-                let hint = "what is said past it in this minute is left out: let the component say less, or raise it";
+                let hint = "what is said past it in this minute is left out: let the component say less, or raise quotas.log-lines";
                 tracing::warn!(
                     processor,
                     max,
@@ -165,7 +165,7 @@ impl LogLines {
                 );
             }
             Admission::Full => {
-                let hint = "the processing goes on: let the component say less, or raise it";
+                let hint = "the processing goes on: let the component say less, or raise quotas.log-lines";
                 tracing::warn!(
                     processor,
                     max,
@@ -179,8 +179,7 @@ impl LogLines {
     }
 
     /// Says how many lines were left out, once their minute is over.
-    fn report(&self) {
-        let left_out = self.quota.as_ref().and_then(|quota| quota.left_out(Instant::now()));
+    fn report(&self, left_out: Option<u64>) {
         if let Some(lines) = left_out {
             tracing::warn!(
                 processor = self.processor,

@@ -52,35 +52,38 @@ impl LogQuota {
 
     /// How many lines were left out in the minute before, if it has ended with some, and nobody was told yet.
     pub(crate) fn left_out(&self, now: Instant) -> Option<u64> {
-        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
-        if !minute.is_over(now) {
-            return None;
-        }
-        let left_out = std::mem::take(&mut *minute).left_out;
-        (left_out > 0).then_some(left_out)
+        self.minute.lock().unwrap_or_else(PoisonError::into_inner).end(now)
     }
 
-    /// Counts a line, and says what becomes of it. Ask for what was [left out](Self::left_out) before.
-    pub(crate) fn admit(&self, now: Instant) -> Admission {
+    /// Counts a line, and says what becomes of it; and how many were [left out](Self::left_out) in the minute before.
+    pub(crate) fn admit(&self, now: Instant) -> (Admission, Option<u64>) {
         let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
-        if minute.is_over(now) {
-            *minute = Minute::default();
-        }
-        minute.began.get_or_insert(now);
-        if minute.lines >= self.lines_max {
-            minute.left_out += 1;
-            return if minute.left_out == 1 { Admission::Full } else { Admission::LeftOut };
-        }
-        let before = minute.lines;
-        minute.lines += 1;
-        let near = |lines: u32| nearly(lines.into(), self.lines_max.into());
-        if near(minute.lines) && (before == 0 || !near(before)) { Admission::Nearly } else { Admission::Written }
+        let left_out = minute.end(now);
+        (minute.admit(now, self.lines_max), left_out)
     }
 }
 
 impl Minute {
-    fn is_over(&self, now: Instant) -> bool {
-        self.began.is_some_and(|began| now.saturating_duration_since(began) >= MINUTE)
+    /// Begins another minute if this one is over, and says how many lines it has left out, if any.
+    fn end(&mut self, now: Instant) -> Option<u64> {
+        if self.began.is_none_or(|began| now.saturating_duration_since(began) < MINUTE) {
+            return None;
+        }
+        let left_out = std::mem::take(self).left_out;
+        (left_out > 0).then_some(left_out)
+    }
+
+    /// Counts a line.
+    fn admit(&mut self, now: Instant, lines_max: u32) -> Admission {
+        self.began.get_or_insert(now);
+        if self.lines >= lines_max {
+            self.left_out += 1;
+            return if self.left_out == 1 { Admission::Full } else { Admission::LeftOut };
+        }
+        let before = self.lines;
+        self.lines += 1;
+        let near = |lines: u32| nearly(lines.into(), lines_max.into());
+        if near(self.lines) && (before == 0 || !near(before)) { Admission::Nearly } else { Admission::Written }
     }
 }
 
@@ -93,20 +96,21 @@ mod tests {
         use Admission::{Full, LeftOut, Nearly, Written};
         let (quota, began) = (LogQuota::new(5), Instant::now());
         let at = |seconds| began + Duration::from_secs(seconds);
-        let seen: Vec<_> = (0..8).map(|second| quota.admit(at(second))).collect();
+        let seen: Vec<_> = (0..8).map(|second| quota.admit(at(second)).0).collect();
         assert_eq!(seen, [Written, Written, Written, Nearly, Written, Full, LeftOut, LeftOut]);
-        assert_eq!((quota.admit(at(59)), quota.left_out(at(59))), (LeftOut, None));
+        assert_eq!((quota.admit(at(59)).0, quota.left_out(at(59))), (LeftOut, None));
         assert_eq!((quota.left_out(at(60)), quota.left_out(at(60))), (Some(4), None));
-        assert_eq!(quota.admit(at(100)), Written, "the next minute begins with its first line");
-        let seen: Vec<_> = (0..5).map(|_| quota.admit(at(159))).collect();
+        assert_eq!(quota.admit(at(100)), (Written, None), "the next minute begins with its first line");
+        let seen: Vec<_> = (0..5).map(|_| quota.admit(at(159)).0).collect();
         assert_eq!(seen, [Written, Written, Nearly, Written, Full]);
+        assert_eq!(quota.admit(at(160)), (Written, Some(1)), "a line tells of those before it");
     }
 
     #[test]
     fn a_clock_that_goes_back_ends_no_minute() {
         let (quota, before) = (LogQuota::new(1), Instant::now());
-        assert_eq!(quota.admit(before + MINUTE), Admission::Nearly);
-        assert_eq!(quota.admit(before), Admission::Full);
+        assert_eq!(quota.admit(before + MINUTE).0, Admission::Nearly);
+        assert_eq!(quota.admit(before).0, Admission::Full);
         assert_eq!(quota.left_out(before), None);
     }
 }

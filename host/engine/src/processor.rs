@@ -74,12 +74,13 @@ impl ComponentProcessor {
         Self { component, shared, doubt, code, kept: None, spares, running: None }
     }
 
-    /// Lets somebody hear what the component says, instead of the host's log. What its instances say goes where it went when
-    /// they began, so it shares none with others.
+    /// Lets somebody hear what the component says, instead of the host's log. An instance says everything to whom it was made
+    /// for, so none is shared with other processors.
     #[must_use]
     pub fn heard_by(self, listener: Arc<dyn Listener>) -> Self {
         let shared = Shared { ear: Ear(Some(listener)), ..Shared::clone(&self.shared) };
-        Self { shared: Arc::new(shared), spares: Arc::default(), ..self }
+        let spares = self.component.engine().spares.alone();
+        Self { shared: Arc::new(shared), spares, ..self }
     }
 
     /// Counts what the component says towards a quota, and leaves out what passes it. All processors that share instances are
@@ -97,24 +98,26 @@ impl Processor for ComponentProcessor {
             // Its instance and its writes are nobody's; only the thread that it holds matters.
             drop(dropped.await);
         }
-        // What its call did was not committed.
-        self.kept = None;
+        // What a call before this one did is not committed, so this one may not build on it.
+        let fresh = call.fresh || self.kept.take().is_some();
         let spares = (self.code.instances == Instances::Reuse).then(|| Arc::clone(&self.spares));
         let (component, shared) = (self.component.clone(), Arc::clone(&self.shared));
         let (sender, receiver) = oneshot::channel();
         let (keeping, doubt) = (self.component.engine().keeping.clone(), Arc::clone(&self.doubt));
         self.component.engine().pool.run(Arc::clone(&self.doubt), move || {
-            // Taken here and not before: lanes that wait for this thread need none. Who asks for a fresh one has no use for one
-            // that may have been what went wrong.
-            let spare = spares.as_ref().and_then(|spares| spares.take()).filter(|_| !call.fresh);
+            // Taken here and not before: lanes that wait for this thread need none.
+            let spare = spares.as_ref().filter(|_| !fresh).and_then(|spares| spares.take());
             let done = catch_unwind(AssertUnwindSafe(|| call::run(&component, &shared, spare, call)));
             let (processed, live) = done.unwrap_or_else(|_| (lost(), None));
             if matches!(processed.result, Err(Refusal::Rejected(_) | Refusal::Overtime { .. })) {
                 doubt.raise();
             }
             // Nobody may listen any more: then the call was for nothing, as the port says.
-            let live = live.filter(|_| spares.is_some()).and_then(|live| live.keep(&keeping));
+            let (live, over) = if spares.is_some() { (live, None) } else { (None, live) };
+            let live = live.and_then(|live| live.keep(&keeping));
             drop(sender.send((processed, live)));
+            // Its memory is reset now, while the batch is committed.
+            drop(over);
         });
         let running = self.running.insert(receiver);
         let Ok((processed, live)) = running.await else {

@@ -13,18 +13,29 @@ use tidemill_pipeline::{Code, Digest, ProcessorName};
 use crate::{call::Live, limits::Limits, log_lines::LogLevel, processor::Shared};
 
 /// The instances of one processor that wait for a call. The last one that came goes first: its memory is warm.
-#[derive(Default)]
-pub(crate) struct Spares(Mutex<Vec<Live>>);
+pub(crate) struct Spares {
+    waiting: Mutex<Vec<Live>>,
+    most: usize,
+}
 
 impl Spares {
-    /// An instance, if one waits.
-    pub(crate) fn take(&self) -> Option<Live> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// None yet, and never more than can be called at once.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { waiting: Mutex::default(), most }
     }
 
-    /// Lets an instance wait, whose last call was committed.
+    /// An instance, if one waits.
+    pub(crate) fn take(&self) -> Option<Live> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Lets an instance wait, whose last call was committed. It ends if enough wait: where commits are slow, more lanes have
+    /// one at a time than calls run.
     pub(crate) fn give(&self, live: Live) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(live);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < self.most {
+            waiting.push(live);
+        }
     }
 }
 
@@ -39,21 +50,33 @@ struct Key {
 }
 
 /// The spares of all processors that run.
-#[derive(Default)]
-pub(crate) struct AllSpares(Mutex<HashMap<Key, Weak<Spares>>>);
+pub(crate) struct AllSpares {
+    known: Mutex<HashMap<Key, Weak<Spares>>>,
+    /// How many calls of a processor run at once, at most.
+    calls: usize,
+}
 
 impl AllSpares {
+    pub(crate) fn new(calls: usize) -> Self {
+        Self { known: Mutex::default(), calls }
+    }
+
+    /// Spares that no other lane shares.
+    pub(crate) fn alone(&self) -> Arc<Spares> {
+        Arc::new(Spares::new(self.calls))
+    }
+
     /// Those of a processor with this code.
     pub(crate) fn of(&self, shared: &Shared, code: &Code) -> Arc<Spares> {
         let Shared { name, limits, log_level, config: _, ear: _, log_quota: _ } = shared;
         let (component, config) = (code.component, code.config);
         let key = Key { processor: name.clone(), component, config, limits: limits.clone(), log_level: *log_level };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get(&key).and_then(Weak::upgrade) {
             return known;
         }
         all.retain(|_, spares| spares.strong_count() > 0);
-        let new = Arc::default();
+        let new = self.alone();
         all.insert(key, Arc::downgrade(&new));
         new
     }

@@ -3,13 +3,13 @@
 //! Whoever is in the lane may read and change the processor's state. Partitions that are ready take turns; one
 //! that waits for the world leaves the lane first.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     Claim, Commit, Failure, FailureKind, Held, PartitionKey, Processor, StateGuard, StateSpace, Store, WriteSet,
-    quiet::Quiet,
+    cooldown::Cooldown,
 };
 
 /// What the writes of a last commit may take in memory to be remembered for the next batch, in bytes, and what each takes
@@ -34,7 +34,7 @@ impl<P> Lane<P> {
                 generation: None,
                 held: None,
                 recent: None,
-                quiet: Quiet::default(),
+                warned: BTreeMap::new(),
             }),
         }
     }
@@ -44,7 +44,7 @@ impl<P> Lane<P> {
         self.seat.lock().await
     }
 
-    /// Lets go of what only speeds up a next batch: there is none for now. Whoever is in the lane has one.
+    /// Lets go of what would speed up the next batch: none is in sight. Whoever is in the lane has one.
     pub fn rest(&self) {
         if let Ok(mut seat) = self.seat.try_lock() {
             seat.recent = None;
@@ -66,7 +66,7 @@ pub struct Seat<P> {
     /// What the last commit wrote, and the generation that it made.
     recent: Option<(u64, WriteSet)>,
     /// When it was said last that the processor's quota is nearly used up.
-    quiet: Quiet,
+    warned: BTreeMap<&'static str, Cooldown>,
 }
 
 impl<P: Processor> Seat<P> {
@@ -149,10 +149,11 @@ impl<P: Processor> Seat<P> {
         let result = store.commit(commit).await;
         match &result {
             Ok(usage) => {
-                let mut reached = usage.reached().peekable();
-                // What goes up and down around the share would be said with every batch.
-                if reached.peek().is_some() && self.quiet.may_end() {
-                    reached.for_each(|share| share.warn(&self.claim.processor.name));
+                for share in usage.reached() {
+                    // What goes up and down around it would be said with every batch.
+                    if self.warned.entry(share.setting).or_default().begin() {
+                        share.warn(&self.claim.processor.name);
+                    }
                 }
                 self.generation = known.map(|generation| generation + 1);
                 self.recent = recent;

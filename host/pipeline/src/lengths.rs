@@ -4,8 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{Value, write_set::Writes};
 
-/// Bytes of keys that are remembered. What is read past them is looked up if it is written.
-const KEY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of memory for what was read, about. What is read past them is looked up if it is written.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What a key takes beside its bytes.
+const ROW_BYTES: usize = 64;
 
 /// What a batch knows of a key as its snapshot has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub(crate) struct Lengths {
     recent: Arc<Writes>,
     /// What was read besides.
     known: HashMap<String, KnownLength>,
-    key_bytes: usize,
+    bytes: usize,
 }
 
 impl Lengths {
@@ -36,11 +38,12 @@ impl Lengths {
 
     /// Remembers what a key has in the snapshot.
     pub(crate) fn remember(&mut self, key: &str, value: Option<&Value>) {
-        if self.key_bytes + key.len() > KEY_BYTES_MAX {
+        let bytes = ROW_BYTES + key.len();
+        if self.bytes + bytes > BYTES_MAX {
             return;
         }
         if self.known.insert(key.to_owned(), KnownLength::from(value)).is_none() {
-            self.key_bytes += key.len();
+            self.bytes += bytes;
         }
     }
 
@@ -81,6 +84,10 @@ mod tests {
         }
         let known = [0, 1, 4_999].map(|number| lengths.of(&key(number)));
         assert_eq!(known, [KnownLength::Bytes(2), KnownLength::Absent, KnownLength::Unread]);
-        assert_eq!(lengths.known.len(), KEY_BYTES_MAX / 1_000);
+        assert_eq!(lengths.known.len(), BYTES_MAX / (1_000 + ROW_BYTES));
+
+        let mut short = Lengths::default();
+        (0..100_000).for_each(|number: usize| short.remember(&number.to_string(), None));
+        assert!(short.known.len() < BYTES_MAX / ROW_BYTES, "short keys take memory too");
     }
 }

@@ -33,7 +33,7 @@ mod fetch;
 mod intake;
 mod key;
 mod held;
-mod quiet;
+mod cooldown;
 mod queues;
 mod lane;
 mod aside;

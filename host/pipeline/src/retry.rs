@@ -52,7 +52,8 @@ pub async fn retry_parked<P: Processor, T: Store>(
         (applied, refused) => {
             failpoint::reach("retry-processed");
             let settled = events.iter().take(applied).map(Settled::from).collect();
-            let (writes, durability) = (overlay.into_writes(), Durability::Full);
+            // Over a partition's own state the commit compares no generation: what was read says nothing of what it replaces.
+            let (writes, durability) = (overlay.into_writes().made(), Durability::Full);
             let commit = Commit { writes, settled, durability, ..Commit::nothing(claim, guard) };
             Ok(Retried { commit, applied, refused })
         }

@@ -1,11 +1,11 @@
 //! The strain: a span that writes nearly as much as a batch may. It cannot become smaller, so the next may be rejected.
 
-use crate::{Batch, PartitionKey, ProcessorName, WriteBounds, WriteSet, nearly, quiet::Quiet};
+use crate::{Batch, PartitionKey, ProcessorName, WriteBounds, WriteSet, cooldown::Cooldown, nearly};
 
 /// Warns of it, of each partition once a minute at most.
 #[derive(Debug, Default)]
 pub(crate) struct Strain {
-    quiet: Quiet,
+    cooldown: Cooldown,
 }
 
 impl Strain {
@@ -20,7 +20,7 @@ impl Strain {
         let (rows, bytes) = (writes.len(), writes.bytes());
         let near_rows = nearly(rows as u64, bounds.rows_max as u64);
         let near_bytes = nearly(bytes as u64, bounds.bytes_max as u64);
-        if batch.spans().len() != 1 || !(near_rows || near_bytes) || !self.quiet.may_end() {
+        if batch.spans().len() != 1 || !(near_rows || near_bytes) || !self.cooldown.begin() {
             return false;
         }
         let PartitionKey { feed, partition } = batch.key();

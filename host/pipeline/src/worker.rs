@@ -86,6 +86,8 @@ pub struct Worker<S, P, T> {
     pace: Pace,
     strain: Strain,
     known: Known,
+    /// Whether somebody was told, since it last ran, that the partition waits for a person.
+    told: bool,
 }
 
 impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
@@ -113,6 +115,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
             pace,
             strain: Strain::default(),
             known: Known::default(),
+            told: false,
         }
     }
 
@@ -125,9 +128,14 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
             }
             let turn = match self.load().await {
                 Ok(checkpoint) if checkpoint.status == Status::Finished => return Exit::Finished,
-                Ok(checkpoint) if checkpoint.status.runs() => self.follow(checkpoint).await,
+                Ok(checkpoint) if checkpoint.status.runs() => {
+                    self.told = false;
+                    self.follow(checkpoint).await
+                }
                 Ok(checkpoint) => {
-                    waits(&checkpoint);
+                    if !std::mem::replace(&mut self.told, true) {
+                        waits(&checkpoint);
+                    }
                     self.ordered().await;
                     continue;
                 }
@@ -206,6 +214,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
 
     /// Waits for the supervisor.
     async fn ordered(&mut self) {
+        self.lane.rest();
         if self.orders.changed().await.is_err() {
             // The supervisor is gone, and its orders with it: this task is about to be dropped.
             std::future::pending::<()>().await;
@@ -252,6 +261,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
                     stage = failure.stage.as_str(), %status, cause = %failure.cause, hint = failure.hint.as_deref(),
                     "the partition stopped"
                 );
+                self.told = true;
                 self.ordered().await;
             }
         }
@@ -300,11 +310,14 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
     }
 }
 
-/// Says that a partition waits for a person since an earlier run, and why: nobody else would in this one.
+/// Says that a partition waits for a person, and why: it stopped in an earlier run, or was paused.
 fn waits(checkpoint: &Checkpoint) {
-    let (status, error) = (checkpoint.status, checkpoint.error.as_ref());
-    let (cause, hint) = (error.map(|error| error.cause.as_str()), error.and_then(|error| error.hint.as_deref()));
-    tracing::warn!(%status, cause, hint, "the partition waits for a person");
+    let Checkpoint { status, error, .. } = checkpoint;
+    let Some(LastError { cause, hint, .. }) = error else {
+        tracing::info!(%status, hint = "`tidemill resume` lets it run again", "the partition waits for a person");
+        return;
+    };
+    tracing::error!(%status, cause, hint, "the partition waits for a person");
 }
 
 /// Ends if the lane has another component than the one that was asked; waits for ever if not.

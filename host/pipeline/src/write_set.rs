@@ -25,7 +25,7 @@ impl WriteSet {
         Self { writes: Arc::new(writes), bytes, lengths: Arc::new(lengths) }
     }
 
-    /// The writes, without what was known of what they replaced: they have replaced it.
+    /// The writes, without what was known of what they replace.
     pub(crate) fn made(&self) -> Self {
         Self { writes: Arc::clone(&self.writes), bytes: self.bytes, lengths: Arc::default() }
     }
@@ -53,7 +53,7 @@ impl WriteSet {
         self.writes.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
     }
 
-    /// What is known of a key as the snapshot had it that the batch read. The commit's compare-and-set makes sure that it is so
+    /// What is known of a key as the snapshot had it that the batch read. The compare-and-set of a step makes sure that it is so
     /// still.
     #[must_use]
     pub fn length_before(&self, key: &str) -> KnownLength {

@@ -201,15 +201,15 @@ fn reset_partition(
         return Err(no_partition(processor, key));
     }
     let own = entries::space(connection, processor, &StateSpace::Partition(key.clone()))?;
-    let mut sentence = format!("{key} of {processor} goes on from {to}");
+    let mut said = vec![format!("{key} of {processor} goes on from {to}")];
     if let (ReadFrom::First, Some(own)) = (to, own) {
         connection.execute("INSERT INTO dropped_space VALUES (?1)", [own])?;
         connection.execute("DELETE FROM space WHERE id = ?1", [own])?;
-        sentence += "; its own state is deleted";
+        said.push("its own state is deleted".to_owned());
     } else if own.is_some() || entries::space(connection, processor, &StateSpace::Shared)?.is_some() {
         // It is said, for whoever takes a state for gone would have everything counted twice.
         let whose = if own.is_some() { "its own" } else { "the shared" };
-        sentence += &format!("; {whose} state stays as it is, and events that come again are applied to it again");
+        said.push(format!("{whose} state stays as it is, and events that come again are applied to it again"));
     }
     if *to == ReadFrom::First {
         let parked = connection.execute(
@@ -217,10 +217,10 @@ fn reset_partition(
             params![name, version, feed, partition],
         )?;
         if parked > 0 {
-            sentence += &format!("; {} of it dropped", count(parked, "parked event"));
+            said.push(format!("{} of it dropped", count(parked, "parked event")));
         }
     }
-    Ok(sentence)
+    Ok(said.join("; "))
 }
 
 fn accept_feed(connection: &Connection, processor: &ProcessorId, feed: &FeedName, identity: &str) -> Result<String> {

@@ -126,6 +126,33 @@ async fn a_backup_that_is_not_there_is_said_to_be_and_makes_no_data_directory() 
 }
 
 #[tokio::test]
+async fn a_backup_that_is_not_ours_is_refused_under_its_own_name() {
+    let fixture = Fixture::new().await;
+    fixture.store.close().unwrap();
+    let before = fs::read(database_path(fixture.path())).unwrap();
+    for (change, said) in [
+        ("PRAGMA user_version = 99", "other.db` has schema 99, and this program knows only up to "),
+        ("PRAGMA application_id = 7", "other.db` is no backup of Tidemill"),
+        (
+            "DROP TABLE checkpoint",
+            "other.db` holds what Tidemill does not write, and nothing was changed: no such table",
+        ),
+        (
+            "UPDATE processor SET epoch = 9223372036854775807",
+            "other.db` holds what Tidemill does not write, and nothing",
+        ),
+    ] {
+        let file = fixture.path().join("other.db");
+        backup(fixture.path(), &file).unwrap();
+        rusqlite::Connection::open(&file).unwrap().execute_batch(change).unwrap();
+        let failure = restore(&file, fixture.path(), true).unwrap_err();
+        assert!(failure.cause.contains(said) && failure.hint.is_some(), "{change}: {failure:?}");
+        assert!(fs::read(database_path(fixture.path())).unwrap() == before, "{change}: the database was changed");
+        fs::remove_file(file).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_a_backup_says_that_is_kept_is_counted_anew() {
     let fixture = Fixture::new().await;
     fixture.open_partition("1", ReadFrom::First).await;

@@ -14,7 +14,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncSeekExt, SeekFrom},
 };
 
-use crate::{Bounds, json, page};
+use crate::{Bounds, json, page, source::RESET};
 
 /// A span does not go on past a multiple of this.
 const BLOCK_BYTES: u64 = 64 * 1024;
@@ -133,9 +133,7 @@ pub(crate) async fn start(feed: &FeedName, path: &Path, file: &mut File, from: &
     };
     let lost = |why: &str| {
         let cause = format!("the cursor `{cursor}` has no place in {}: {why}", path.display());
-        let hint = format!(
-            "if the file was replaced, read it anew: `tidemill reset PROCESSOR --feed {feed} --partition 0 --to first`"
-        );
+        let hint = format!("if the file was replaced, read it anew: `{RESET} --feed {feed} --partition 0 --to first`");
         Failure::broken(Stage::Fetch, cause).hint(hint)
     };
     let offset = cursor.as_str().parse::<u64>().map_err(|_| lost("it is not a number of bytes"))?;
@@ -224,7 +222,7 @@ impl Reader<'_> {
         let (max, offset) = (self.bounds.line_bytes_max, self.start + self.line_start as u64);
         let cause = format!("the line at byte {offset} is longer than {max} bytes");
         let hint = format!(
-            "raise `line-bytes-max` of the feed, or leave it out: `tidemill reset PROCESSOR --feed {} --partition 0 --to CURSOR`",
+            "raise `line-bytes-max` of the feed, or leave it out: `{RESET} --feed {} --partition 0 --to CURSOR`",
             self.feed
         );
         Err(Failure::broken(Stage::Fetch, cause).hint(hint))

@@ -152,13 +152,13 @@ impl Http {
             Ok(Err(error)) => {
                 let certificate = error.is_connect();
                 let cause = format!("the publisher cannot be reached: {}", causes(error));
-                let failure = Failure::unavailable(stage, cause);
-                let certificate = certificate && failure.cause.contains("certificate");
-                Err(if certificate {
-                    failure.hint("a private authority is named by `ca-file` of the feed")
+                let certificate = certificate && cause.contains("certificate");
+                let hint = if certificate {
+                    "a private authority is named by `ca-file` of the feed"
                 } else {
-                    failure
-                })
+                    "look at the feed's `url`, and whether its publisher runs"
+                };
+                Err(Failure::unavailable(stage, cause).hint(hint))
             }
             Err(_) => {
                 let cause = format!("the publisher did not answer within {limit:?}");

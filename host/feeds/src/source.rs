@@ -2,13 +2,19 @@
 
 use std::{fmt, time::Duration};
 
-use tidemill_pipeline::{Ask, Failure, PageEnd, PartitionId, ReadFrom, Source, SpanSink};
+use tidemill_pipeline::{Ask, Failure, PageEnd, PartitionId, ProcessorName, ReadFrom, Source, SpanSink};
 use tokio::time::sleep;
 
 use crate::{Feed, feed::Place, flight::PublishedPages, reader::Reader, recorded};
 
 /// One partition of a [`Feed`]. Those of one partition that stand at the same place share what its publisher answers.
-pub struct FeedSource(Way);
+pub struct FeedSource {
+    way: Way,
+    processor: Option<ProcessorName>,
+}
+
+/// Begins the commands in hints that need the name of the processor that reads. One fetch may serve several, so it comes last.
+pub(crate) const RESET: &str = "tidemill reset PROCESSOR";
 
 enum Way {
     Publisher(Reader<PublishedPages>),
@@ -17,27 +23,43 @@ enum Way {
 
 impl FeedSource {
     pub(crate) fn published(reader: Reader<PublishedPages>) -> Self {
-        Self(Way::Publisher(reader))
+        Self { way: Way::Publisher(reader), processor: None }
     }
 
     pub(crate) fn recorded(feed: Feed, partition: PartitionId) -> Self {
-        Self(Way::File(feed, partition))
+        Self { way: Way::File(feed, partition), processor: None }
+    }
+
+    /// The same, with the name of the processor that reads, for the commands in hints.
+    #[must_use]
+    pub fn read_by(self, processor: ProcessorName) -> Self {
+        Self { processor: Some(processor), ..self }
+    }
+
+    /// A failure whose hint names the processor.
+    fn named(&self, mut failure: Failure) -> Failure {
+        if let (Some(hint), Some(processor)) = (&mut failure.hint, &self.processor) {
+            *hint = hint.replace(RESET, &format!("tidemill reset {processor}"));
+        }
+        failure
     }
 }
 
 impl Source for FeedSource {
     async fn fetch(&mut self, ask: Ask, spans: &mut SpanSink) -> Result<PageEnd, Failure> {
-        match &mut self.0 {
+        let end = match &mut self.way {
             Way::Publisher(reader) => reader.fetch(ask, spans).await,
             Way::File(feed, partition) => {
                 let Place::File(path) = &feed.shared.place else { return Ok(PageEnd::default()) };
                 recorded::fetch(&feed.shared.name, path, &feed.shared.bounds, partition, ask, spans).await
             }
-        }
+        };
+        let named = |failure| self.named(failure);
+        end.map(|end| PageEnd { cut: end.cut.map(named), ..end }).map_err(named)
     }
 
     async fn rest(&mut self, from: &ReadFrom, interval: Duration) {
-        match &mut self.0 {
+        match &mut self.way {
             Way::Publisher(reader) => reader.rest(from, interval).await,
             Way::File(..) => sleep(interval).await,
         }

@@ -28,6 +28,7 @@ fn status_says_that_a_publisher_is_away_until_it_comes() {
         (&"totals".into(), &"orders".into(), &"0".into())
     );
     assert_eq!(trouble["kind"], "unavailable");
+    assert_eq!(trouble["hint"], "look at the feed's `url`, and whether its publisher runs");
     let text = project.ok(&["status"]);
     assert!(text.contains("Processor `totals`, feed `orders`, partition 0 waits (unavailable, since "), "{text}");
     assert!(text.contains(trouble["cause"].as_str().unwrap()), "{text}");

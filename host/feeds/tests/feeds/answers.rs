@@ -52,6 +52,7 @@ async fn a_publisher_that_is_not_there_is_asked_again() {
     assert_eq!(failure.kind, FailureKind::Unavailable);
     assert!(failure.cause.starts_with("the publisher cannot be reached: "), "{}", failure.cause);
     assert!(!failure.cause.contains("secret"), "{}", failure.cause);
+    assert_eq!(failure.hint.as_deref(), Some("look at the feed's `url`, and whether its publisher runs"));
 
     let publisher = Publisher::always(Answer::hangup()).await;
     let failure = read(&zero(&publisher.url("/")), ReadFrom::First).await.failure();

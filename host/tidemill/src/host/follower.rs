@@ -163,13 +163,13 @@ impl Follower {
             &self.running.config,
             self.running.observer(),
         );
-        let source = self.feed.feed.source(partition.clone());
+        let processor = &self.running.claim.processor.name;
+        let source = self.feed.feed.source(partition.clone()).read_by(processor.clone());
         let fetch = wiring::fetch_settings(&self.config);
         let fetcher = Fetcher::new(source, fetch, watch::Sender::new(closed).subscribe(), Arc::clone(&watched.monitor));
         let orders = watched.orders.subscribe();
         let lane = self.running.lane(&key);
         let worker = Worker::new(settings, fetcher, lane, self.running.store.clone(), orders, watched.monitor);
-        let processor = &self.running.claim.processor.name;
         let span = tracing::info_span!("worker", %processor, feed = %key.feed, partition = %key.partition);
         worker.run().instrument(span)
     }

@@ -105,7 +105,7 @@ impl FeedListing {
     fn complain(&self, failure: Failure) {
         let (cause, hint) = (&failure.cause, failure.hint.as_deref());
         if failure.kind == FailureKind::Unavailable {
-            tracing::warn!(feed = %self.name, %cause, hint, "the feed cannot be discovered now");
+            tracing::warn!(feed = %self.name, %cause, hint, "the feed cannot be discovered now; it is tried again");
         } else {
             tracing::error!(feed = %self.name, %cause, hint, "the feed cannot be discovered");
         }

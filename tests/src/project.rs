@@ -38,6 +38,13 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// The lines of a log in JSON that have a message.
+#[must_use]
+pub fn log_lines(log: &str, message: &str) -> Vec<Json> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+    lines.filter(|line| line["message"] == message).collect()
+}
+
 /// A directory with a configuration and components. Removed when dropped.
 #[derive(Debug)]
 pub struct Project {

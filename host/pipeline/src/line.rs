@@ -269,7 +269,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             return Err(failure.into());
         }
         let unapplied = match batch.spans().len() {
-            0 | 1 => Unapplied::Refused(Refusal::Host(failure)),
+            0 | 1 => Unapplied::Refused(Refusal::Host(resumable(failure))),
             spans => Unapplied::Smaller { spans: spans / 2 },
         };
         self.unapplied(processor, unapplied, batch, intake)
@@ -292,6 +292,13 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         Failure::new(FailureKind::Stalled, Stage::Process, cause)
             .hint("raise limits.call-time or lower batch-events, then `tidemill resume`")
     }
+}
+
+/// A failure that stops the partition until a person has followed its hint and says so.
+fn resumable(failure: Failure) -> Failure {
+    let Some(hint) = &failure.hint else { return failure };
+    let hint = format!("{hint}; then `tidemill resume`");
+    failure.hint(hint)
 }
 
 /// Waits for the lane; an order that came meanwhile goes first.

@@ -68,12 +68,16 @@ impl Share {
         nearly(self.used, self.max)
     }
 
-    /// Says in the log that so much of it is used.
+    /// Says in the log that so much of it is used, or more than there may be: the bound may have been lowered.
     pub fn warn(&self, processor: &ProcessorName) {
         let Self { what, setting, used, max } = self;
         let hint = "past its quota nothing that grows is committed: raise it, or make room";
         let setting = format_args!("quotas.{setting}");
-        tracing::warn!(%processor, what, used, max, %setting, hint, "the processor has nearly used up its quota");
+        if used > max {
+            tracing::warn!(%processor, what, used, max, %setting, hint, "the processor is past its quota");
+        } else {
+            tracing::warn!(%processor, what, used, max, %setting, hint, "the processor has nearly used up its quota");
+        }
     }
 }
 
@@ -99,7 +103,8 @@ impl Usage {
     /// it, may: the bound may have been lowered, and deleting must stay possible.
     ///
     /// # Errors
-    /// [`Full`](FailureKind::Full), with what is kept and what would be added.
+    /// [`Full`](FailureKind::Full), with what is kept and what would be added. The hint says how to make room; what to do
+    /// then is for whoever wanted to commit.
     pub fn check(&self) -> Result<(), Failure> {
         let over = |(after, before): &(Share, Share)| after.used > after.max && after.used > before.used;
         let shares = self.quota.shares(self.after).zip(self.quota.shares(self.before));
@@ -114,7 +119,7 @@ impl Usage {
                 ),
             )
             .hint(format!(
-                "raise quotas.{setting} and start again; or make room, by dropping parked events or with a component that keeps less, then `tidemill resume`"
+                "raise quotas.{setting} and start again; or make room, with a component that keeps less or deletes, or by dropping parked events"
             ))),
         }
     }
@@ -155,7 +160,10 @@ mod tests {
         assert_eq!(failure.kind, FailureKind::Full);
         let said = "the processor may keep 50 bytes (quotas.stored-bytes): it keeps 40, and this adds 11";
         assert_eq!(failure.cause, said);
-        assert!(failure.hint.unwrap().starts_with("raise quotas.stored-bytes"));
+        let hint = failure.hint.unwrap();
+        let ways = ["raise quotas.stored-bytes", "a component that keeps less", "dropping parked events"];
+        let places = ways.map(|way| hint.find(way).unwrap());
+        assert!(places.is_sorted(), "not everybody has parked events: {hint}");
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use e2e::{
     guest_host::example,
-    project::{Host, Project},
+    project::{Host, Project, log_lines},
     publisher::Publisher,
 };
 use serde_json::{Value as Json, json};
 
 const NEARLY: &str = "the processor has nearly used up its quota";
+const PAST: &str = "the processor is past its quota";
 
 /// A feed of one partition in spans of three events, and two processors on it.
 struct World {
@@ -53,12 +54,6 @@ fn put(number: usize) -> Json {
     json!({ "do": "put", "key": format!("k{number:02}"), "value": "0123456789" })
 }
 
-/// The log lines with a message.
-fn lines(log: &str, message: &str) -> Vec<Json> {
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
-    lines.filter(|line| line["message"] == message).collect()
-}
-
 #[test]
 fn a_state_that_grows_is_warned_about_stops_at_its_quota_and_goes_on_when_that_is_raised() {
     let world = World::new();
@@ -67,7 +62,7 @@ fn a_state_that_grows_is_warned_about_stops_at_its_quota_and_goes_on_when_that_i
     world.append((0..15).map(put));
     let mut host = world.project.run(&["--until-idle"]);
     assert!(host.wait().success(), "{}", host.complaints());
-    let warned = lines(&host.complaints(), NEARLY);
+    let warned = log_lines(&host.complaints(), NEARLY);
     let [warning] = &warned[..] else { panic!("one warning: {warned:?}") };
     assert_eq!(
         (&warning["what"], &warning["max"], &warning["setting"]),
@@ -79,13 +74,16 @@ fn a_state_that_grows_is_warned_about_stops_at_its_quota_and_goes_on_when_that_i
 
     world.append((15..30).map(put));
     let log = world.project.run_until_stopped();
-    assert_eq!(lines(&log, NEARLY).len(), 1, "said once at the start, and not again when more is kept\n{log}");
+    assert_eq!(log_lines(&log, NEARLY).len(), 1, "said once at the start, and not again when more is kept\n{log}");
     let partition = world.project.partition("grows", "0");
     assert_eq!((&partition["status"], &partition["position"]), (&json!("stopped"), &json!(18)), "{partition}");
     let error = &partition["last-error"];
     assert_eq!((&error["kind"], &error["stage"]), (&json!("full"), &json!("commit")));
     assert_eq!(error["cause"], "the processor may keep 20 rows (quotas.stored-rows): it keeps 19, and this adds 3");
-    assert!(error["hint"].as_str().unwrap().starts_with("raise quotas.stored-rows and start again"), "{error}");
+    let hint = error["hint"].as_str().unwrap();
+    let whole =
+        hint.starts_with("raise quotas.stored-rows and start again") && hint.ends_with("; then `tidemill resume`");
+    assert!(whole, "{error}");
     assert_eq!(error["event"], Json::Null, "no event is to blame");
     assert_eq!(world.processor("grows")["stored"]["rows"], 19);
     assert_eq!(world.position("ledger"), 30, "the neighbour went on");
@@ -101,6 +99,14 @@ fn a_state_that_grows_is_warned_about_stops_at_its_quota_and_goes_on_when_that_i
     assert_eq!((&grows["stored"]["bytes"], &grows["state"]["bytes"]), (&json!(bytes), &json!(bytes)));
     let text = world.project.ok(&["status"]);
     assert!(text.contains("stored-rows  31    31  100 %, full"), "{text}");
+
+    world.configure("[processors.grows.quotas]\nstored-rows = 5\n");
+    let mut host = world.project.run(&["--until-idle"]);
+    assert!(host.wait().success(), "nothing grows: {}", host.complaints());
+    let log = host.complaints();
+    let past = log_lines(&log, PAST);
+    assert_eq!((past.len(), &past[0]["used"], &past[0]["max"]), (1, &json!(31), &json!(5)), "{log}");
+    assert_eq!(log_lines(&log, NEARLY).len(), 0, "it is more than that: {log}");
 }
 
 #[test]
@@ -149,6 +155,7 @@ fn a_retry_that_has_no_room_leaves_its_event_parked_and_says_so() {
     let refused = world.project.fails(&retry, 1);
     let said = "1 stays parked: the processor may keep 10 rows (quotas.stored-rows): it keeps 1, and this adds 10";
     assert!(refused.contains(said) && refused.contains("hint: raise quotas.stored-rows"), "{refused}");
+    assert!(refused.trim_end().ends_with("; then retry it again"), "{refused}");
     assert_eq!(world.processor("grows")["parked"], 1);
     drop(host);
 
@@ -196,7 +203,7 @@ fn log_lines_past_the_quota_are_left_out_and_the_processing_goes_on() {
         "the processor has nearly used up its log lines of this minute",
         "log lines of the processor are left out until its minute is over",
     ] {
-        let lines = lines(&log, message);
+        let lines = log_lines(&log, message);
         let [line] = &lines[..] else { panic!("`{message}` once: {log}") };
         assert_eq!((&line["max"], &line["setting"]), (&json!(10), &json!("quotas.log-lines")));
     }

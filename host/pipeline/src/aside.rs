@@ -75,9 +75,4 @@ impl Aside {
             );
         }
     }
-
-    /// How many events were put aside.
-    pub(crate) fn parked_events(&self) -> u64 {
-        self.parked.iter().map(|parked| u64::from(parked.copies)).sum()
-    }
 }

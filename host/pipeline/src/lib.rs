@@ -37,6 +37,7 @@ mod cooldown;
 mod queues;
 mod lane;
 mod aside;
+mod parkings;
 mod apply;
 mod rehearse;
 mod retry;

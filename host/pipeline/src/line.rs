@@ -17,6 +17,7 @@ use crate::{
     failpoint,
     intake::{Intake, Next},
     pace::Pace,
+    parkings::{Parked, Parkings},
     strain::Strain,
     turn::{Known, Turn},
 };
@@ -44,15 +45,18 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
     /// Goes on until something ends it, and says what.
     pub(crate) async fn run(mut self, fetched: mpsc::Receiver<Fetched>) -> Turn {
         let mut intake = Intake::new(self.settings.key.clone(), fetched);
-        loop {
-            if let Err(turn) = self.step(&mut intake).await {
-                return turn;
+        let mut parkings = Parkings::default();
+        let turn = loop {
+            if let Err(turn) = self.step(&mut intake, &mut parkings).await {
+                break turn;
             }
-        }
+        };
+        parkings.end();
+        turn
     }
 
     /// The straight line: spans, batch, lane, component, commit.
-    async fn step(&mut self, intake: &mut Intake) -> Result<(), Turn> {
+    async fn step(&mut self, intake: &mut Intake, parkings: &mut Parkings) -> Result<(), Turn> {
         let next = tokio::select! {
             biased;
             _ = self.orders.changed() => return Err(Turn::Ordered),
@@ -60,7 +64,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         };
         let batch = match next {
             Next::Batch(batch) => batch,
-            Next::Idle => return self.idle().await,
+            Next::Idle => return self.idle(parkings).await,
             Next::Finished => return self.finish().await,
             Next::Failed(failure) => return Err(failure.into()),
         };
@@ -124,7 +128,8 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             };
             (observer, committed, Instant::now())
         });
-        let (writes, parked, skipped) = (overlay.into_writes(), aside.parked_events(), aside.skipped);
+        let (writes, put_aside, skipped) = (overlay.into_writes(), Parked::of(&aside.parked), aside.skipped);
+        let parked = put_aside.events;
         let (processor, written) = (claim.processor.name.clone(), writes.len() as u64);
         self.strain.look(&processor, &batch, &writes, self.settings.writes);
         tracing::debug!(
@@ -142,6 +147,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             return self.uncommitted(processor, failure, batch, intake);
         }
         failpoint::reach("after-reply");
+        parkings.add(put_aside);
 
         if let Some((observer, committed, began)) = seen {
             observer.committed(Committed { committing: began.elapsed(), ..committed });
@@ -186,7 +192,8 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
     }
 
     /// The feed has no more. If the partition had stopped, it is well again: nothing else would say so in the store.
-    async fn idle(&mut self) -> Result<(), Turn> {
+    async fn idle(&mut self, parkings: &mut Parkings) -> Result<(), Turn> {
+        parkings.say();
         if self.checkpoint.error.is_some() {
             let mut seat = in_turn(self.lane, self.orders).await?;
             let guard = seat.guard(self.store).await?;

@@ -53,15 +53,26 @@ fn is_misuse(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>() || error.is::<Misuse>()
 }
 
+/// What a person can do about an error: the hint of the first of its causes that has one.
+#[must_use]
+pub fn hint(error: &anyhow::Error) -> Option<&str> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.as_deref())
+}
+
+/// An error with its causes, and below it what a person can do about it.
+#[must_use]
+pub fn with_hint(error: &anyhow::Error) -> String {
+    let hint = hint(error).map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+    format!("{error:#}{hint}")
+}
+
 /// The error, its causes, and the hint where one of them has one. Configuration errors already begin with their places.
 fn sentence(error: &anyhow::Error) -> String {
     if error.is::<ConfigError>() {
         return error.to_string();
     }
-    let hint = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.as_deref());
-    let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
     // What a publisher, a component or a file says may be a part of it.
-    crate::output::safe(&format!("error: {error:#}{hint}")).into_owned()
+    crate::output::safe(&format!("error: {}", with_hint(error))).into_owned()
 }
 
 #[cfg(test)]

@@ -12,12 +12,14 @@
 
 mod alone;
 mod anew;
+mod backlog;
 mod components;
 mod desk;
 mod follower;
 mod listing;
 mod reloader;
 mod requests;
+mod rest;
 mod runner;
 mod running;
 mod stamp;
@@ -41,10 +43,12 @@ pub(crate) use self::{
     alone::execute as execute_alone,
     anew::empty,
     reloader::{Reloaded, Reloader},
+    rest::Rest,
     troubles::{Trouble, read as read_troubles},
     wiring::{Feed, Reader, Wiring, compiling, engine_settings, granted, is_long_work, log_level, open_feed},
 };
 use self::{
+    backlog::Backlog,
     components::Components,
     desk::Desk,
     listing::FeedListing,
@@ -53,7 +57,7 @@ use self::{
     watcher::Watcher,
 };
 use crate::config::Config;
-pub(crate) use components::unreadable;
+pub(crate) use components::{unloadable, unreadable};
 
 /// The version of every processor's state: rebuilding beside the live one is not there yet.
 pub(crate) const STATE_VERSION: u32 = 1;
@@ -126,7 +130,8 @@ impl Host {
     /// not load is no error: its processor waits for another file.
     pub(crate) async fn start(config: &Config, options: HostOptions) -> anyhow::Result<Self> {
         let (data, watched) = (config.data.clone(), options.reload == Reload::Watched);
-        let wiring = tokio::task::spawn_blocking(move || Wiring::open(&data, options)).await??;
+        let open = move || anyhow::Ok((Wiring::open(&data, options)?, Backlog::read(&data)));
+        let (wiring, mut backlogs) = tokio::task::spawn_blocking(open).await??;
         let wiring = Arc::new(wiring);
         let components = Arc::new(
             Components::new(&config.data, Arc::clone(&wiring)).context("the components' directory cannot be made")?,
@@ -163,6 +168,7 @@ impl Host {
                 id: ProcessorId { name: name.clone(), version: STATE_VERSION },
                 config: processor.clone(),
                 feeds: feeds.collect(),
+                backlog: backlogs.remove(name),
                 wiring: Arc::clone(&wiring),
                 components: Arc::clone(&components),
                 files: watched.then(|| watching.changes(&processor.component)),
@@ -208,19 +214,20 @@ impl Host {
         }
     }
 
-    /// Whether nothing will happen by itself any more; and if so, whether everything went well in this run.
-    pub(crate) fn at_rest(&self) -> Option<bool> {
+    /// Whether nothing will happen by itself any more; and if so, what did not go well in this run.
+    pub(crate) fn at_rest(&self) -> Option<Rest> {
         // A feed that cannot be discovered for a reason that will not pass keeps nobody waiting.
         let broken = |feed: &FeedName| self.listings.iter().any(|listing| listing.name == *feed && listing.is_broken());
-        let mut clean = true;
-        for state in self.states.values() {
+        let mut rest = Rest::default();
+        for (processor, state) in &self.states {
             match &*state.borrow() {
                 RunnerState::Loading => return None,
-                RunnerState::Running(running) => clean &= running.at_rest(broken)?,
-                RunnerState::Unloadable | RunnerState::Ended => clean = false,
+                RunnerState::Running(running) if running.at_rest(broken, &mut rest) => {}
+                RunnerState::Running(_) => return None,
+                RunnerState::Unloadable | RunnerState::Ended => rest.not_running(processor),
             }
         }
-        Some(clean)
+        Some(rest)
     }
 
     /// Why the store has stopped for good, if it has: nothing that runs can go on.

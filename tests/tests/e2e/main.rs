@@ -14,6 +14,7 @@ mod quotas;
 mod reload;
 mod replay;
 mod requests;
+mod said;
 mod scaffold;
 mod scale;
 mod secrets;

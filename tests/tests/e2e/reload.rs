@@ -4,7 +4,7 @@ use std::{fs, io::Write as _, path::Path};
 
 use e2e::{
     guest_host::{example, with_a_note},
-    project::{Host, Project, wait_until},
+    project::{Host, Project, log_lines, wait_until},
     publisher::Publisher,
     witness::assert_whole_ledger,
 };
@@ -201,19 +201,26 @@ fn a_host_that_starts_while_the_file_is_bad_runs_the_last_accepted_component_and
     project.run_until_idle();
     append(&publisher, 50);
     project.put("ledger.wasm", &first[..first.len() / 2]);
-    let mut host = project.run(&["--until-idle"]);
-    let status = host.wait();
-    assert!(status.success(), "{}", host.complaints());
-    assert_eq!(host.logged(FELL_BACK), 1);
+    let log = project.run_until_stopped();
+    let said = log_lines(&log, FELL_BACK);
+    assert_eq!((said.len(), &said[0]["hint"]), (1, &"look at it with `tidemill inspect ledger.wasm`".into()), "{log}");
+    assert_eq!((log_lines(&log, REFUSED).len(), log_lines(&log, CHANGED).len()), (0, 0), "once is enough: {log}");
+    let outdated = |log: &str| {
+        let why: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        why["outdated"].clone()
+    };
+    assert_eq!(outdated(&log), "`ledger`", "a deployment that went wrong is no success: {log}");
     assert_whole_ledger(&project, "ledger", "orders", &publisher);
     assert_eq!(lineage(&project, "1"), [(Digest::of(&first).to_string(), 0, 100)]);
 
     // Gone altogether is no better.
     fs::remove_file(project.path().join("ledger.wasm")).unwrap();
     append(&publisher, 50);
-    let mut host = project.run(&["--until-idle"]);
-    assert!(host.wait().success(), "{}", host.complaints());
-    assert_eq!(host.logged(FELL_BACK), 1);
+    let log = project.run_until_stopped();
+    let said = log_lines(&log, FELL_BACK);
+    assert_eq!((said.len(), &said[0]["cause"]), (1, &"the component ledger.wasm is not there".into()), "{log}");
+    assert!(said[0]["hint"].as_str().unwrap().starts_with("build it"), "{log}");
+    assert_eq!((log_lines(&log, REFUSED).len(), outdated(&log)), (0, "`ledger`".into()), "{log}");
     assert_whole_ledger(&project, "ledger", "orders", &publisher);
 }
 

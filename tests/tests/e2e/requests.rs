@@ -321,7 +321,9 @@ fn a_processor_that_cannot_be_loaded_ends_an_idle_run_with_1_and_the_others_are_
         + "[processors.other]\ncomponent = \"other.wasm\"\nfeeds = [\"orders\"]\n";
     world.project.configure(&two);
     world.project.put("other.wasm", b"nothing");
-    world.project.run_until_stopped();
+    let log = world.project.run_until_stopped();
+    let why: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((&why["not_running"], &why["stopped"]), (&"`other`".into(), &serde_json::Value::Null), "{log}");
     world.assert_whole();
 }
 

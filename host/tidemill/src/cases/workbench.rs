@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use super::{Case, CaseDefaults, CaseOutcome, outcome::Heard};
 use crate::{
     config::Limits,
-    host::{compiling, engine_settings, granted, is_long_work, log_level, unreadable},
+    host::{compiling, engine_settings, granted, is_long_work, log_level, unloadable, unreadable},
     output::complain,
 };
 
@@ -78,9 +78,8 @@ impl Workbench {
     /// # Errors
     /// When the file cannot be read or does not load.
     pub(crate) fn load_file(&self, path: &Path, limits: &Limits) -> anyhow::Result<Component> {
-        let file = fs::read(path)
-            .map_err(|error| anyhow::anyhow!("the component {} {}", path.display(), unreadable(&error)))?;
-        self.load_read(path, &file, limits).with_context(|| format!("the component {} does not load", path.display()))
+        let file = fs::read(path).map_err(|error| unreadable(path, &error))?;
+        Ok(self.load_read(path, &file, limits).map_err(|error| unloadable(path, &error))?)
     }
 
     /// Loads a component that was read from a file. Says so if people will wait for it.

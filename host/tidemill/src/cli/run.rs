@@ -44,7 +44,8 @@ Examples:
   tidemill run --until-idle        read everything that is there, then end
   tidemill run --log-format json --log-level info,guest=debug
 
-With --until-idle it ends with 1 if a partition is halted or stopped, or an event was put aside in this run.")]
+With --until-idle it ends with 1 if a partition is halted or stopped, an event was put aside in this run, or a
+component does not load; its last log line says which. It waits for a feed that is away.")]
 pub struct RunArgs {
     /// End when every partition has answered a page without events after its last commit.
     #[arg(long)]

@@ -7,13 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tidemill_pipeline::{Digest, ProcessorName};
+use tidemill_pipeline::{Digest, Failure, ProcessorName};
 
 use crate::{
     cases::Workbench,
     config::{Config, ProcessorConfig, StateLayout},
-    exit::Exit,
-    host::{open_feed, unreadable},
+    exit::{Exit, with_hint},
+    host::{open_feed, unloadable, unreadable},
     output::{Table, complain, print},
 };
 
@@ -76,29 +76,25 @@ impl Components {
                 Ok(digest) => {
                     components.digests.insert(name.clone(), digest);
                 }
-                Err(problem) => components
-                    .problems
-                    .push(format!("processor `{name}`: the component {} {problem}", processor.component.display())),
+                Err(failure) => {
+                    components.problems.push(format!("processor `{name}`: {}", with_hint(&failure.into())));
+                }
             }
         }
         Ok(components)
     }
 }
 
-/// Whether a component loads; if not, the rest of a sentence that begins with it.
-fn load(workbench: &Workbench, processor: &ProcessorConfig) -> Result<Digest, String> {
+/// Whether a component loads.
+fn load(workbench: &Workbench, processor: &ProcessorConfig) -> Result<Digest, Failure> {
+    let path = &processor.component;
     let mut bytes = Vec::new();
-    let file = fs::File::open(&processor.component);
+    let file = fs::File::open(path);
     // One byte more than is allowed tells the engine that it is too large.
     let read = file.and_then(|file| file.take(processor.limits.component_bytes_max as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|error| unreadable(&error))?;
-    let component = workbench.load_read(&processor.component, &bytes, &processor.limits).map_err(|error| {
-        format!(
-            "does not load: {error:#}\n  hint: look at it with `tidemill inspect {}`",
-            processor.component.display()
-        )
-    })?;
-    Ok(component.digest())
+    read.map_err(|error| unreadable(path, &error))?;
+    let loaded = workbench.load_read(path, &bytes, &processor.limits);
+    Ok(loaded.map_err(|error| unloadable(path, &error))?.digest())
 }
 
 fn summary(config: &Config, digests: &BTreeMap<ProcessorName, Digest>) -> String {

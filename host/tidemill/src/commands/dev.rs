@@ -231,7 +231,7 @@ impl Looker {
             }
             None => true,
         });
-        if self.busy && self.starting.is_empty() && host.at_rest() == Some(true) {
+        if self.busy && self.starting.is_empty() && host.at_rest().is_some_and(|rest| rest.is_calm()) {
             self.busy = false;
             news.push(News::Idle);
         }

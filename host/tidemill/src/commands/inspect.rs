@@ -61,7 +61,7 @@ pub(super) fn execute(args: &InspectArgs, config: &Path) -> anyhow::Result<Exit>
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    read.map_err(|error| anyhow::anyhow!("{} {}", path.display(), unreadable(&error)))?;
+    read.map_err(|error| unreadable(path, &error))?;
     anyhow::ensure!(
         bytes.len() as u64 <= FILE_BYTES_MAX,
         "{} is larger than 1 GiB: is it the right file?",

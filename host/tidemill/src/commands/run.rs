@@ -11,11 +11,12 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
+use super::tail::configured;
 use crate::{
     cli::RunArgs,
     config::Config,
     exit::Exit,
-    host::{AcceptFeedChange, Host, HostOptions},
+    host::{AcceptFeedChange, Host, HostOptions, Rest},
     output::{Progress, Snapshot},
 };
 
@@ -32,11 +33,9 @@ const SAME_SIGNAL: Duration = Duration::from_millis(250);
 
 /// Why a host is stopped.
 enum End {
-    /// Everything is at rest; whether all went well.
-    Rest(bool),
+    /// Everything is at rest, or every processor has ended by itself.
+    Rest(Rest),
     Signal,
-    /// Every processor has ended by itself.
-    Ended,
     /// The store has stopped for good: nothing can be written any more.
     StoreStopped(Failure),
 }
@@ -48,7 +47,10 @@ pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -
     let accept_feed_change = match args.accept_feed_change {
         None => AcceptFeedChange::None,
         Some(feeds) if feeds.is_empty() => AcceptFeedChange::All,
-        Some(feeds) => AcceptFeedChange::Feeds(feeds),
+        Some(feeds) => {
+            feeds.iter().try_for_each(|feed| configured(&config, feed).map(drop))?;
+            AcceptFeedChange::Feeds(feeds)
+        }
     };
     let began = Instant::now();
     let host = Host::start(&config, HostOptions { accept_feed_change, ..HostOptions::default() }).await?;
@@ -78,8 +80,12 @@ pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -
         "the host ended"
     );
     Ok(match end {
-        End::Rest(true) | End::Signal => Exit::Done,
-        End::Rest(false) | End::Ended | End::StoreStopped(_) => Exit::Failed,
+        End::Rest(rest) if !rest.is_clean() => {
+            rest.complain();
+            Exit::Failed
+        }
+        End::Rest(_) | End::Signal => Exit::Done,
+        End::StoreStopped(_) => Exit::Failed,
     })
 }
 
@@ -96,7 +102,7 @@ async fn watch(host: &Host, signals: &mut Signals, until_idle: bool, progress: &
                 tracing::info!("stopping after the batches that run; a second signal stops at once");
                 return End::Signal;
             }
-            clean = &mut rest, if until_idle => return End::Rest(clean),
+            rest = &mut rest, if until_idle => return End::Rest(rest),
             _ = looks.tick() => {}
         }
         if progress.is_drawn() {
@@ -105,20 +111,22 @@ async fn watch(host: &Host, signals: &mut Signals, until_idle: bool, progress: &
         if let Some(failure) = host.store_failure() {
             return End::StoreStopped(failure);
         }
-        if host.has_ended() {
-            return End::Ended;
+        if host.has_ended()
+            && let Some(rest) = host.at_rest()
+        {
+            return End::Rest(rest);
         }
     }
 }
 
-/// Waits until everything is at rest, and says whether all went well. A store that stopped is no rest.
-async fn rest(host: &Host) -> bool {
+/// Waits until everything is at rest, and gives what did not go well. A store that stopped is no rest.
+async fn rest(host: &Host) -> Rest {
     loop {
         let began = Instant::now();
         if host.store_failure().is_none()
-            && let Some(clean) = host.at_rest()
+            && let Some(rest) = host.at_rest()
         {
-            return clean;
+            return rest;
         }
         sleep((began.elapsed() * REST_LOOK_SHARE).max(REST_INTERVAL)).await;
     }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     costs::{EventCost, kind_of},
+    exit::with_hint,
     host::Reloaded,
     logging::{COMPILING_TARGET, GUEST_TARGET, Said},
 };
@@ -150,7 +151,7 @@ impl Chronicle {
         let name = processor.to_string();
         match reloaded {
             Reloaded::Unchanged => entries.push(Entry::Unchanged { processor: name }),
-            Reloaded::Refused(error) => entries.push(Entry::Refused { processor: name, reason: format!("{error:#}") }),
+            Reloaded::Refused(error) => entries.push(Entry::Refused { processor: name, reason: with_hint(&error) }),
             Reloaded::Swapped { was, is, compiling, swapping } => {
                 let times = Times { build, compiling };
                 let since_edit = edit.as_ref().map(|edit| at.saturating_duration_since(edit.at));

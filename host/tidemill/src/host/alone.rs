@@ -7,7 +7,7 @@ use tidemill_store::{Outcome, Request, RequestKind, Requests};
 use tokio::task::spawn_blocking;
 
 use super::{HostOptions, components::Components, requests, running::Running, wiring::Wiring};
-use crate::config::Config;
+use crate::{config::Config, exit::hint};
 
 /// Takes the data directory, executes the requests in their order, and gives it back. The outcomes stand in the
 /// requests' order. Parked events are retried with the component of the configuration.
@@ -58,7 +58,7 @@ async fn load(config: &Config, wiring: &Arc<Wiring>, claim: &Claim) -> anyhow::R
     let components = Components::new(&config.data, Arc::clone(wiring))?;
     let loaded = components.at_start(claim, processor).await?;
     if let Some(error) = loaded.instead {
-        tracing::warn!(processor = %name, cause = format!("{error:#}"), "the component's file does not load; the last accepted one is asked in its place");
+        tracing::warn!(processor = %name, cause = format!("{error:#}"), hint = hint(&error), "the component's file does not load; the last accepted one is asked in its place");
     }
     Ok(Running::new(claim.clone(), processor.clone(), Arc::clone(wiring), loaded.component))
 }

@@ -204,20 +204,29 @@ pub(crate) fn passing(error: &anyhow::Error) -> Option<&Failure> {
     (failure.kind == FailureKind::Unavailable).then_some(failure)
 }
 
-/// Why a component's file cannot be read: the rest of a sentence that begins with it. Mostly it was not built yet.
-pub(crate) fn unreadable(error: &io::Error) -> String {
+/// Why a component's file cannot be read. Mostly it was not built yet.
+pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Failure {
+    let file = file.display();
     if error.kind() == io::ErrorKind::NotFound {
-        "is not there\n  hint: build it, as the project's README.md says; `tidemill dev` runs the processor's `build` command"
-            .to_owned()
+        Failure::broken(Stage::Load, format!("the component {file} is not there"))
+            .hint("build it, as the project's README.md says; `tidemill dev` runs the processor's `build` command")
     } else {
-        format!("cannot be read: {error}")
+        let cause = format!("the component {file} cannot be read: {error}");
+        Failure::broken(Stage::Load, cause).hint("look at the file and at whose it is")
     }
+}
+
+/// Why a component does not load. `tidemill inspect` says more.
+pub(crate) fn unloadable(file: &Path, error: &anyhow::Error) -> Failure {
+    let file = file.display();
+    Failure::broken(Stage::Load, format!("the component {file} does not load: {error:#}"))
+        .hint(format!("look at it with `tidemill inspect {file}`"))
 }
 
 /// A component's file; no more of it than it may have, and one byte.
 fn read(path: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let result = fs::File::open(path).and_then(|file| file.take(bytes_max as u64 + 1).read_to_end(&mut bytes));
-    result.map_err(|error| anyhow::anyhow!("the component {} {}", path.display(), unreadable(&error)))?;
+    result.map_err(|error| unreadable(path, &error))?;
     Ok(bytes)
 }

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{
+    backlog::Backlog,
     components::{self, Changed, Components, Loaded},
     follower::Follower,
     listing::FeedListing,
@@ -21,13 +22,18 @@ use super::{
     watcher::FileChanges,
     wiring::{self, Wiring},
 };
-use crate::config::{FeedConfig, ProcessorConfig};
+use crate::{
+    config::{FeedConfig, ProcessorConfig},
+    exit::hint,
+};
 
 /// What a runner is given.
 pub(crate) struct Runner {
     pub(crate) id: ProcessorId,
     pub(crate) config: ProcessorConfig,
     pub(crate) feeds: Vec<(Arc<FeedListing>, FeedConfig)>,
+    /// What it has parked since before this run.
+    pub(crate) backlog: Option<Backlog>,
     pub(crate) wiring: Arc<Wiring>,
     pub(crate) components: Arc<Components>,
     /// None if the file is looked at only when somebody asks.
@@ -112,19 +118,23 @@ impl Runner {
                         let (is, swapping) = (component.digest(), Duration::ZERO);
                         answer.give(Reloaded::Swapped { was: None, is, compiling: began.elapsed(), swapping });
                     }
-                    if let Some(error) = instead {
+                    if let Some(error) = &instead {
                         tracing::error!(
-                            processor = %self.id.name, cause = format!("{error:#}"), running = component.digest().short(),
+                            processor = %self.id.name, cause = format!("{error:#}"), hint = hint(error), running = component.digest().short(),
                             "the component's file does not load; the last accepted one runs in its place"
                         );
                     }
                     tracing::info!(processor = %self.id.name, component = component.digest().short(), "the processor starts");
-                    return Ok(Some(Running::new(claim, self.config.clone(), Arc::clone(&self.wiring), component)));
+                    if let Some(backlog) = self.backlog.take() {
+                        backlog.warn(&self.id.name);
+                    }
+                    let running = Running::new(claim, self.config.clone(), Arc::clone(&self.wiring), component);
+                    running.set_outdated(instead.is_some());
+                    return Ok(Some(running));
                 }
                 Err(error) if components::passing(&error).is_some() => {
                     let wait = backoff.next(None);
-                    let hint = components::passing(&error).and_then(|failure| failure.hint.as_deref());
-                    tracing::warn!(processor = %self.id.name, cause = format!("{error:#}"), hint, ?wait, "the component cannot be loaded now; it is tried again");
+                    tracing::warn!(processor = %self.id.name, cause = format!("{error:#}"), hint = hint(&error), ?wait, "the component cannot be loaded now; it is tried again");
                     self.state.send_replace(RunnerState::Loading);
                     again = Some(Instant::now() + wait);
                     if let Some(answer) = answer.take() {
@@ -140,7 +150,7 @@ impl Runner {
                         // Whoever asked says it.
                         Some(answer) => answer.give(Reloaded::Refused(error)),
                         None => {
-                            tracing::error!(processor = %self.id.name, cause = format!("{error:#}"), "the component does not load; waiting for another file");
+                            tracing::error!(processor = %self.id.name, cause = format!("{error:#}"), hint = hint(&error), "the component does not load; waiting for another file");
                         }
                     }
                 }
@@ -154,7 +164,7 @@ impl Runner {
                 Some((request, done)) = self.requests.recv() => {
                     // Nothing runs, so there is no lane to enter. What needs the component is refused by the store.
                     match self.wiring.store.execute(&claim, request.id).await {
-                        Ok(outcome) => tracing::info!(processor = %self.id.name, ?outcome, "a request was executed"),
+                        Ok(outcome) => requests::say(&self.id.name, request.kind.as_str(), &outcome),
                         Err(failure) if failure.kind == FailureKind::Superseded => return Err(failure),
                         Err(failure) => tracing::warn!(processor = %self.id.name, cause = %failure.cause, "a request could not be executed"),
                     }
@@ -174,9 +184,11 @@ impl Runner {
             let follower = Follower { running: Arc::clone(&running), feed: Arc::clone(feed), config: config.clone() };
             followers.spawn(follower.run(self.stop.clone()));
         }
-        // The file may have changed between its loading and the first look at the watcher.
+        // The file may have changed between its loading and the first look at the watcher. One that was refused just now need
+        // not be refused again.
         let mut backoff = Backoff::new(wiring::retry_policy());
-        let mut again = if self.files.is_some() { self.reload(&running, &mut backoff).await } else { None };
+        let looks = self.files.is_some() && !running.is_outdated();
+        let mut again = if looks { self.reload(&running, &mut backoff).await } else { None };
         let mut superseded = None;
         loop {
             tokio::select! {
@@ -217,16 +229,15 @@ impl Runner {
             Ok(_) => backoff.reset(),
             Err(error) if components::passing(&error).is_some() => {
                 let wait = backoff.next(None);
-                let hint = components::passing(&error).and_then(|failure| failure.hint.as_deref());
                 tracing::warn!(
-                    processor = %self.id.name, cause = format!("{error:#}"), hint, running = was.short(), ?wait,
+                    processor = %self.id.name, cause = format!("{error:#}"), hint = hint(&error), running = was.short(), ?wait,
                     "the changed component cannot be loaded now; it is tried again"
                 );
                 return Some(Instant::now() + wait);
             }
             Err(error) => {
                 tracing::error!(
-                    processor = %self.id.name, cause = format!("{error:#}"), running = was.short(),
+                    processor = %self.id.name, cause = format!("{error:#}"), hint = hint(&error), running = was.short(),
                     "the changed component does not load; the old one goes on"
                 );
                 if failpoint::breaks("old-component-goes-on") {
@@ -237,7 +248,17 @@ impl Runner {
         None
     }
 
+    /// Looks at the file, and notes whether what runs is what it holds.
     async fn try_reload(&self, running: &Running) -> anyhow::Result<Reloaded> {
+        let reloaded = self.swap(running).await;
+        match &reloaded {
+            Err(error) if components::passing(error).is_some() => {}
+            Ok(_) | Err(_) => running.set_outdated(reloaded.is_err()),
+        }
+        reloaded
+    }
+
+    async fn swap(&self, running: &Running) -> anyhow::Result<Reloaded> {
         let was = running.component();
         let changed = self.components.if_changed(&running.claim, &self.config, &was).await?;
         let Some(Changed { component, compiling }) = changed else { return Ok(Reloaded::Unchanged) };

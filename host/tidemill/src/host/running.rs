@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures_util::future::join_all;
@@ -13,7 +16,10 @@ use tidemill_pipeline::{
 };
 use tokio::sync::watch;
 
-use super::wiring::{Component, LogQuota, Processor, Store, Wiring};
+use super::{
+    rest::Rest,
+    wiring::{Component, LogQuota, Processor, Store, Wiring},
+};
 use crate::config::{ProcessorConfig, Start, StateLayout};
 
 /// A processor that runs. Shared by its runner, its followers and whoever looks at it.
@@ -23,6 +29,8 @@ pub(crate) struct Running {
     pub(crate) store: Store,
     wiring: Arc<Wiring>,
     component: Mutex<Component>,
+    /// Whether that is not what the configured file holds: the file does not load.
+    outdated: AtomicBool,
     /// Its components share it, whichever lane they are in and however often they are replaced.
     lines: Arc<LogQuota>,
     lanes: Mutex<BTreeMap<Option<PartitionKey>, Arc<Lane<Processor>>>>,
@@ -53,11 +61,11 @@ impl Partition {
         self.done || self.monitor.borrow().at_rest()
     }
 
-    /// Whether nothing stopped and nothing was put aside in this run.
-    fn is_clean(&self) -> bool {
+    /// How many events were put aside in this run, and the status if it stopped.
+    fn leaves(&self) -> (u64, Option<Status>) {
         let seen = self.monitor.borrow();
-        let stopped = |status: Status| matches!(status, Status::Halted | Status::Stalled | Status::Stopped);
-        seen.parked == 0 && !seen.checkpoint.as_ref().is_some_and(|checkpoint| stopped(checkpoint.status))
+        let stopped = |status: &Status| matches!(status, Status::Halted | Status::Stalled | Status::Stopped);
+        (seen.parked, seen.checkpoint.as_ref().map(|checkpoint| checkpoint.status).filter(stopped))
     }
 }
 
@@ -76,6 +84,7 @@ impl Running {
             store: wiring.store.clone(),
             wiring,
             component: Mutex::new(component),
+            outdated: AtomicBool::new(false),
             lines,
             lanes: Mutex::default(),
             partitions: Mutex::default(),
@@ -86,6 +95,16 @@ impl Running {
 
     pub(crate) fn component(&self) -> Component {
         lock(&self.component).clone()
+    }
+
+    /// Notes whether the configured file holds a component that does not load.
+    pub(crate) fn set_outdated(&self, outdated: bool) {
+        self.outdated.store(outdated, Ordering::Relaxed);
+    }
+
+    /// Whether an older component runs, because the configured file does not load.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Relaxed)
     }
 
     fn processor(&self) -> Processor {
@@ -249,23 +268,28 @@ impl Running {
         troubles
     }
 
-    /// Whether nothing will happen by itself any more; and if so, whether everything went well in this run. Nobody waits for
+    /// Whether nothing will happen by itself any more; and if so, what did not go well in this run. Nobody waits for
     /// the partitions of a feed that was given up.
-    pub(crate) fn at_rest(&self, given_up: impl Fn(&FeedName) -> bool) -> Option<bool> {
+    pub(crate) fn at_rest(&self, given_up: impl Fn(&FeedName) -> bool, rest: &mut Rest) -> bool {
         // Each is looked at once only: a moment later it may be at rest.
-        let mut clean = true;
+        let processor = &self.claim.processor.name;
         for (feed, _) in lock(&self.planned).iter().filter(|(_, planned)| !**planned) {
             if !given_up(feed) {
-                return None;
+                return false;
             }
-            clean = false;
+            rest.undiscovered(feed);
         }
-        for partition in lock(&self.partitions).values() {
+        for (key, partition) in lock(&self.partitions).iter() {
             if !partition.at_rest() {
-                return None;
+                return false;
             }
-            clean &= partition.is_clean();
+            let (parked, stopped) = partition.leaves();
+            rest.parked(parked);
+            stopped.into_iter().for_each(|status| rest.stopped(processor, key, status));
         }
-        Some(clean)
+        if self.is_outdated() {
+            rest.outdated(processor);
+        }
+        true
     }
 }

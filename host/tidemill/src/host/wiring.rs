@@ -9,9 +9,9 @@ use tidemill_pipeline::{
     Claim, Digest, Failure, FeedName, FetchSettings, Observer, PartitionKey, ProcessorId, ProcessorName, Quota,
     RetryPolicy, Share, Stage, WorkerSettings,
 };
-use tidemill_store::{DataLock, Options, Owner, RequestKind, Requests};
+use tidemill_store::{DataLock, Options, Outcome, Owner, RequestKind, Requests};
 
-use super::{HostOptions, anew::CODE, make_data_directory, troubles};
+use super::{HostOptions, anew::CODE, components::unloadable, make_data_directory, troubles};
 use crate::{
     config::{FeedConfig, FeedUrl, Limits, ProcessorConfig, Protocol, SecretSource},
     logging::COMPILING_TARGET,
@@ -95,8 +95,15 @@ impl Wiring {
         let id = tokio::task::spawn_blocking(submit).await.unwrap_or_else(|error| {
             Err(Failure::unavailable(tidemill_pipeline::Stage::Load, format!("the request was lost: {error}")))
         })?;
-        let outcome = self.store.execute(claim, id).await?;
-        tracing::info!(processor = %claim.processor.name, feed = %name, ?outcome, "the feed's new address was accepted");
+        let processor = &claim.processor.name;
+        match self.store.execute(claim, id).await? {
+            Outcome::Done(done) => {
+                tracing::info!(%processor, feed = %name, done, "the feed's new address was accepted");
+            }
+            Outcome::Refused { cause, hint } => {
+                tracing::warn!(%processor, feed = %name, %cause, hint = hint.as_deref(), "the feed's new address was not accepted");
+            }
+        }
         Ok(())
     }
 
@@ -118,12 +125,13 @@ impl Wiring {
         let component = self.engine.load(bytes, &limits(config)).map_err(|error| {
             if matches!(error, LoadError::Cache(_)) {
                 // It says nothing about the component: the same goes well when the disk does.
-                let failure = Failure::unavailable(Stage::Load, error.to_string());
-                return failure.hint("look at the space on the disk and at the directory's owner").into();
+                let cause = format!("the component {} does not load: {error}", config.component.display());
+                return Failure::unavailable(Stage::Load, cause)
+                    .hint("look at the space on the disk and at the directory's owner");
             }
-            anyhow::Error::from(error)
+            unloadable(&config.component, &error.into())
         });
-        component.with_context(|| format!("the component {} does not load", config.component.display()))
+        Ok(component?)
     }
 
     /// A processor that calls a component. Costs next to nothing until its first call. What it says counts towards a quota

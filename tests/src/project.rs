@@ -113,6 +113,17 @@ impl Project {
         stdout.into_owned()
     }
 
+    /// `tidemill restore --force`, and deletes the database that was replaced: whoever restores often does not keep them all.
+    pub fn restore(&self, backup: &str) {
+        self.ok(&["restore", backup, "--force"]);
+        for entry in fs::read_dir(self.path().join("data")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name().to_string_lossy().starts_with("tidemill.db.replaced") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+
     /// Starts `tidemill run`, with a log line for each step of the line.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Host {

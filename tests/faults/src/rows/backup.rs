@@ -116,7 +116,7 @@ impl Office {
         tally.add("milliseconds that the backups took", u64::try_from(took.as_millis())?);
         tally.add("commits that were made meanwhile", (after - before) / BATCH as u64);
 
-        self.elsewhere.ok(&["restore", name, "--force"]);
+        self.elsewhere.restore(name);
         let restored = Database::open(&self.elsewhere.path().join("data"))?;
         for stands in restored.partitions("ledger")? {
             let at = usize::try_from(stands.position)?;

@@ -107,7 +107,7 @@ pub(super) fn garble(site: &mut Site, running: bool) -> Result<&'static str> {
         if scan.status.success() {
             fold::check(&site.project, &site.publisher)?;
             // Pages that nobody needs until now may make no sense all the same, and the next trouble is to begin in good order.
-            site.project.ok(&["restore", "backup", "--force"]);
+            site.project.restore("backup");
             site.check()?;
             return Ok("nothing was lost");
         }
@@ -115,7 +115,7 @@ pub(super) fn garble(site: &mut Site, running: bool) -> Result<&'static str> {
     } else {
         holds!(status.code() == Some(1) && is_clear(&complaints), "a garbled database: {status}\n{complaints}");
     }
-    site.project.ok(&["restore", "backup", "--force"]);
+    site.project.restore("backup");
     site.check()?;
     Ok("it was said, and a backup was put back")
 }

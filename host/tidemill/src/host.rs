@@ -222,8 +222,11 @@ impl Host {
         for (processor, state) in &self.states {
             match &*state.borrow() {
                 RunnerState::Loading => return None,
-                RunnerState::Running(running) if running.at_rest(broken, &mut rest) => {}
-                RunnerState::Running(_) => return None,
+                RunnerState::Running(running) => {
+                    if !running.at_rest(broken, &mut rest) {
+                        return None;
+                    }
+                }
                 RunnerState::Unloadable | RunnerState::Ended => rest.not_running(processor),
             }
         }

@@ -220,7 +220,9 @@ mod tests {
 
     fn hint(refused: &[(i64, Failure)]) -> String {
         let mut tally = Tally::default();
-        refused.iter().for_each(|(number, failure)| tally.refuse(*number, failure));
+        for (number, failure) in refused {
+            tally.refuse(*number, failure);
+        }
         match tally.outcome() {
             Outcome::Refused { hint, .. } => hint.unwrap(),
             Outcome::Done(done) => panic!("{done}"),

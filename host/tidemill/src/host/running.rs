@@ -285,7 +285,9 @@ impl Running {
             }
             let (parked, stopped) = partition.leaves();
             rest.parked(parked);
-            stopped.into_iter().for_each(|status| rest.stopped(processor, key, status));
+            if let Some(status) = stopped {
+                rest.stopped(processor, key, status);
+            }
         }
         if self.is_outdated() {
             rest.outdated(processor);

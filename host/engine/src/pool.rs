@@ -20,6 +20,9 @@ const STACK_BYTES: usize = 8 * 1024 * 1024;
 #[cfg(target_os = "linux")]
 const DOUBTFUL_NICE: i32 = 5;
 
+/// The least time that a doubtful call leaves to the others: about what its commit and its lines in the log take.
+const GIVE_WAY_LEAST: Duration = Duration::from_millis(5);
+
 struct Job {
     /// Whether it is doubted is asked when a thread is free, not before: much may have come to light while it waited.
     doubt: Arc<Doubt>,
@@ -138,6 +141,7 @@ impl Pool {
     fn give_way(&self, before: u64, time: Duration) {
         let queue = self.lock();
         if queue.begun > before {
+            let time = time.max(GIVE_WAY_LEAST);
             drop(self.closing.wait_timeout_while(queue, time, |queue| !queue.closed));
         }
     }

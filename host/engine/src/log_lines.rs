@@ -152,30 +152,18 @@ impl LogLines {
         if matches!(admission, Admission::Written | Admission::Nearly) {
             self.emit(level, line);
         }
-        let processor = &self.processor;
-        match admission {
-            Admission::Nearly => {
-                let hint = "what is said past it in this minute is left out: let the component say less, or raise quotas.log-lines";
-                tracing::warn!(
-                    processor,
-                    max,
-                    setting = "quotas.log-lines",
-                    hint,
-                    "the processor has nearly used up its log lines of this minute"
-                );
-            }
-            Admission::Full => {
-                let hint = "the processing goes on: let the component say less, or raise quotas.log-lines";
-                tracing::warn!(
-                    processor,
-                    max,
-                    setting = "quotas.log-lines",
-                    hint,
-                    "log lines of the processor are left out until its minute is over"
-                );
-            }
-            Admission::Written | Admission::LeftOut => {}
-        }
+        let (hint, message) = match admission {
+            Admission::Nearly => (
+                "what is said past it in this minute is left out: let the component say less, or raise quotas.log-lines",
+                "the processor has nearly used up its log lines of this minute",
+            ),
+            Admission::Full => (
+                "the processing goes on: let the component say less, or raise quotas.log-lines",
+                "log lines of the processor are left out until its minute is over",
+            ),
+            Admission::Written | Admission::LeftOut => return,
+        };
+        tracing::warn!(processor = self.processor, max, setting = "quotas.log-lines", hint, "{message}");
     }
 
     /// Says how many lines were left out, once their minute is over.

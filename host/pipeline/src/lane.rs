@@ -1,15 +1,19 @@
 //! The lane: a processor's batches run one at a time, whichever partition they come from, because they share its state.
 //!
 //! Whoever is in the lane may read and change the processor's state. Partitions that are ready take turns; one
-//! that waits for the world leaves the lane first.
+//! that waits for the world leaves the lane first. While the store works on a commit the lane is free: the next batch is
+//! applied to what that commit will have made, and is given to the store only after it was made.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex as Lock, PoisonError},
+};
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use crate::{
-    Claim, Commit, Failure, FailureKind, Held, PartitionKey, Processor, StateGuard, StateSpace, Store, WriteSet,
-    cooldown::Cooldown,
+    Claim, Commit, Failure, FailureKind, Held, PartitionKey, Processor, ProcessorName, StateGuard, StateSpace, Store,
+    Usage, WriteSet, cooldown::Cooldown,
 };
 
 /// What the writes of a last commit may take in memory to be remembered for the next batch, in bytes, and what each takes
@@ -34,19 +38,35 @@ impl<P> Lane<P> {
                 generation: None,
                 held: None,
                 recent: None,
-                warned: BTreeMap::new(),
+                unanswered: None,
+                warned: Arc::default(),
             }),
         }
     }
 
-    /// Waits for the lane, behind those who came before. May be dropped at any moment.
+    /// Waits for the lane, behind those who came before, and for the answer to the commit that was made in it last. May be
+    /// dropped at any moment.
     pub async fn enter(&self) -> MutexGuard<'_, Seat<P>> {
-        self.seat.lock().await
+        let mut seat = self.seat.lock().await;
+        seat.answered().await;
+        seat
+    }
+
+    /// Waits for the lane only. What the commit without an answer writes is in [`Seat::recent`], and nothing may be committed
+    /// before it is [answered](Seat::answered).
+    pub(crate) async fn enter_ahead(&self) -> MutexGuard<'_, Seat<P>> {
+        let mut seat = self.seat.lock().await;
+        if seat.recent.is_none() {
+            seat.answered().await;
+        }
+        seat
     }
 
     /// Lets go of what would speed up the next batch: none is in sight. Whoever is in the lane has one.
     pub fn rest(&self) {
-        if let Ok(mut seat) = self.seat.try_lock() {
+        if let Ok(mut seat) = self.seat.try_lock()
+            && seat.unanswered.as_ref().is_none_or(|answer| !answer.is_empty())
+        {
             seat.recent = None;
         }
     }
@@ -63,10 +83,34 @@ pub struct Seat<P> {
     generation: Option<u64>,
     /// The keys that have parked events, as long as they are known.
     held: Option<Arc<Held>>,
-    /// What the last commit wrote, and the generation that it made.
+    /// What the last commit writes, and the generation that it makes.
     recent: Option<(u64, WriteSet)>,
+    /// The answer to the last commit, if nobody in the lane has heard it yet: whether it was made. What is known above is as it
+    /// is then.
+    unanswered: Option<oneshot::Receiver<bool>>,
     /// When it was said last that the processor's quota is nearly used up.
-    warned: BTreeMap<&'static str, Cooldown>,
+    warned: Arc<Lock<BTreeMap<&'static str, Cooldown>>>,
+}
+
+impl<P> Seat<P> {
+    /// Forgets what is known of the state: it was changed by somebody else in this host, between two batches.
+    pub fn forget(&mut self) {
+        self.generation = None;
+        self.held = None;
+        self.recent = None;
+    }
+
+    /// Waits for the answer to the last commit, and says whether it was made. If not, or if nobody will ever know, the lane forgets
+    /// what it knew and the next guard asks the store. May be dropped at any moment.
+    pub(crate) async fn answered(&mut self) -> bool {
+        let Some(answer) = &mut self.unanswered else { return true };
+        let made = answer.await.unwrap_or(false);
+        self.unanswered = None;
+        if !made {
+            self.forget();
+        }
+        made
+    }
 }
 
 impl<P: Processor> Seat<P> {
@@ -82,15 +126,8 @@ impl<P: Processor> Seat<P> {
         &self.space
     }
 
-    /// Forgets what is known of the state: it was changed by somebody else in this host, between two batches.
-    pub fn forget(&mut self) {
-        self.generation = None;
-        self.held = None;
-        self.recent = None;
-    }
-
-    /// What the last commit wrote, if nothing has changed the state since: the next batch mostly reads what the one before it
-    /// wrote. `checkpoint` is the generation of the partition's checkpoint.
+    /// What the last commit writes, if nothing has changed the state since: the next batch mostly reads what the one before it
+    /// wrote. `checkpoint` is the generation of the partition's checkpoint, once that commit is made.
     #[must_use]
     pub fn recent(&self, guard: &StateGuard, checkpoint: u64) -> WriteSet {
         let now = generation(guard, checkpoint);
@@ -129,50 +166,64 @@ impl<P: Processor> Seat<P> {
         }
     }
 
-    /// Commits. Whatever goes wrong, the lane forgets what it knew and the next guard asks the store.
+    /// Commits.
     ///
     /// # Errors
     /// As [`Store::commit`].
     pub async fn commit<T: Store>(&mut self, store: &T, commit: Commit) -> Result<(), Failure> {
-        assert_eq!(commit.claim, self.claim, "a commit is made under the lane's claim");
-        // Forgotten before the answer is awaited: a worker that is dropped here does not know how it went.
-        let known = self.generation.take();
-        let held = self.held.take().filter(|_| commit.settled.is_empty());
-        let parked: Vec<_> = commit
-            .parked
-            .iter()
-            .filter_map(|event| event.key.clone().map(|key| (event.id.key.feed.clone(), key)))
-            .collect();
         let computed = commit.code.is_some();
-        let recent = remembered(&commit);
-        self.recent = None;
-        let result = store.commit(commit).await;
-        match &result {
-            Ok(usage) => {
-                for share in usage.reached() {
-                    // What goes up and down around it would be said with every batch.
-                    if self.warned.entry(share.setting).or_default().begin() {
-                        share.warn(&self.claim.processor.name);
-                    }
-                }
-                self.generation = known.map(|generation| generation + 1);
-                self.recent = recent;
-                self.held = held.map(|mut held| {
-                    for (feed, key) in parked {
-                        Arc::make_mut(&mut held).add(&feed, key);
-                    }
-                    held
-                });
-                if computed {
-                    self.processor.committed();
-                }
-            }
-            Err(failure) if failure.kind == FailureKind::Fenced => {
-                tracing::warn!(processor = %self.claim.processor.name, cause = %failure.cause, "a commit was fenced off; starting over from the store");
-            }
-            Err(_) => {}
+        let result = self.send(store, commit).await;
+        if self.answered().await && computed {
+            self.processor.committed();
         }
-        result.map(drop)
+        result
+    }
+
+    /// Begins a commit. The lane may be left before it is answered; an instance that lives on needs to hear that it was
+    /// [made](Processor::committed). If what is returned is dropped, nobody knows how it went.
+    pub(crate) fn send<'t, T: Store>(
+        &mut self,
+        store: &'t T,
+        commit: Commit,
+    ) -> impl Future<Output = Result<(), Failure>> + Send + use<'t, P, T> {
+        assert_eq!(commit.claim, self.claim, "a commit is made under the lane's claim");
+        assert!(self.unanswered.is_none(), "a commit is made after the one before it");
+        self.generation = self.generation.map(|generation| generation + 1);
+        self.held = self.held.take().filter(|_| commit.settled.is_empty());
+        if let Some(held) = &mut self.held {
+            for event in &commit.parked {
+                if let Some(key) = event.key.clone() {
+                    Arc::make_mut(held).add(&event.id.key.feed, key);
+                }
+            }
+        }
+        self.recent = remembered(&commit);
+        let (told, answer) = oneshot::channel();
+        self.unanswered = Some(answer);
+        let (warned, processor) = (Arc::clone(&self.warned), self.claim.processor.clone());
+        async move {
+            let result = store.commit(commit).await;
+            match &result {
+                Ok(usage) => warn(usage, &processor.name, &warned),
+                Err(failure) if failure.kind == FailureKind::Fenced => {
+                    tracing::warn!(processor = %processor.name, cause = %failure.cause, "a commit was fenced off; starting over from the store");
+                }
+                Err(_) => {}
+            }
+            // Nobody is left to hear it if the lane is gone.
+            _ = told.send(result.is_ok());
+            result.map(drop)
+        }
+    }
+}
+
+/// Says which of a processor's quotas a commit has nearly used up. What goes up and down around it would be said with every batch.
+fn warn(usage: &Usage, processor: &ProcessorName, warned: &Lock<BTreeMap<&'static str, Cooldown>>) {
+    let mut warned = warned.lock().unwrap_or_else(PoisonError::into_inner);
+    for share in usage.reached() {
+        if warned.entry(share.setting).or_default().begin() {
+            share.warn(processor);
+        }
     }
 }
 

@@ -45,6 +45,7 @@ mod monitor;
 mod observer;
 mod strain;
 mod turn;
+mod progress;
 mod line;
 mod worker;
 

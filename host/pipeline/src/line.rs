@@ -1,25 +1,26 @@
 //! The line: spans, batch, lane, component, commit, again and again, from a checkpoint of the store.
 //!
-//! [`Line::step`] is the whole of it. Whatever goes wrong ends the run, and the worker decides what comes next.
+//! [`Line::step`] is the whole of it. The store works on a commit while the next batch is applied, and that one is committed
+//! only after the first was. Whatever goes wrong ends the run, and the worker decides what comes next.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{MutexGuard, mpsc, watch},
+    sync::{mpsc, watch},
     time::Instant,
 };
 
 use crate::{
-    Backoff, Batch, Checkpoint, Commit, Committed, Durability, Failed, Failure, FailureKind, Fetched, Lane, Monitor,
-    Order, Overlay, Parking, Processor, ProcessorName, ReadFrom, Refusal, Seat, Stage, Status, Step, Store,
-    WorkerSettings,
+    Batch, Commit, Committed, Durability, Failed, Failure, FailureKind, Fetched, Instances, Lane, Order, Overlay,
+    Parking, Processor, ProcessorName, ReadFrom, Refusal, Stage, Status, Step, Store, WorkerSettings,
     apply::{Applied, Policy, Unapplied, apply, halted, refused},
     failpoint,
     intake::{Intake, Next},
     pace::Pace,
-    parkings::{Parked, Parkings},
+    parkings::Parked,
+    progress::{Made, Progress},
     strain::Strain,
-    turn::{Known, Turn},
+    turn::Turn,
 };
 
 /// Batches that meet the wall clock on a fresh instance before their partition stops.
@@ -31,70 +32,79 @@ pub(crate) struct Line<'a, P, T> {
     pub(crate) lane: &'a Lane<P>,
     pub(crate) store: &'a T,
     pub(crate) orders: &'a mut watch::Receiver<Order>,
-    pub(crate) monitor: &'a Monitor,
-    pub(crate) backoff: &'a mut Backoff,
     pub(crate) overtimes: &'a mut Option<(ReadFrom, u32)>,
     pub(crate) spans_max: &'a mut usize,
     pub(crate) pace: &'a mut Pace,
     pub(crate) strain: &'a mut Strain,
-    pub(crate) known: &'a mut Known,
-    pub(crate) checkpoint: Checkpoint,
+    pub(crate) progress: Progress<'a>,
 }
 
-impl<P: Processor, T: Store> Line<'_, P, T> {
+impl<'a, P: Processor + 'a, T: Store> Line<'a, P, T> {
     /// Goes on until something ends it, and says what.
     pub(crate) async fn run(mut self, fetched: mpsc::Receiver<Fetched>) -> Turn {
         let mut intake = Intake::new(self.settings.key.clone(), fetched);
-        let mut parkings = Parkings::default();
         let turn = loop {
-            if let Err(turn) = self.step(&mut intake, &mut parkings).await {
+            if let Err(turn) = self.step(&mut intake).await {
                 break turn;
             }
         };
-        parkings.end();
+        // Whatever ended it, the store is left when it has answered: what failed there is what counts.
+        let turn = self.answered().await.err().unwrap_or(turn);
+        self.progress.end();
         turn
     }
 
     /// The straight line: spans, batch, lane, component, commit.
-    async fn step(&mut self, intake: &mut Intake, parkings: &mut Parkings) -> Result<(), Turn> {
+    async fn step(&mut self, intake: &mut Intake) -> Result<(), Turn> {
         let next = tokio::select! {
             biased;
             _ = self.orders.changed() => return Err(Turn::Ordered),
+            answer = self.progress.answered(), if self.progress.is_underway() => return self.heard(answer),
             next = intake.next(self.pace.bounds(), *self.spans_max) => next,
         };
         let batch = match next {
             Next::Batch(batch) => batch,
-            Next::Idle => return self.idle(parkings).await,
+            Next::Idle => return self.idle().await,
             Next::Finished => return self.finish().await,
             Next::Failed(failure) => return Err(failure.into()),
         };
-        if *batch.from() != self.checkpoint.read_from {
+        if *batch.from() != self.progress.checkpoint.read_from {
             return Err(Turn::Again);
         }
-        if batch.is_empty() && self.checkpoint.read_from.cursor() == Some(batch.to()) {
+        if batch.is_empty() && self.progress.checkpoint.read_from.cursor() == Some(batch.to()) {
             return Ok(());
         }
 
-        let mut seat = in_turn(self.lane, self.orders).await?;
+        let settings = self.settings;
+        let mut seat = self.progress.beside(in_turn(self.lane.enter_ahead(), self.orders)).await?;
         let guard = seat.guard(self.store).await?;
-        let mut overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), self.settings.writes)
-            .knowing(seat.recent(&guard, self.checkpoint.generation));
-        if self.settings.observer.is_some() {
+        let mut overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), settings.writes)
+            .knowing(seat.recent(&guard, self.progress.checkpoint.generation));
+        if settings.observer.is_some() {
             overlay = overlay.keeping_before();
         }
-        let WorkerSettings { on_reject, parking, .. } = self.settings;
-        let policy = Policy { on_reject: *on_reject, parking, resolutions: &self.checkpoint.resolutions, named: false };
+        let WorkerSettings { on_reject, parking, .. } = settings;
+        let resolutions = self.progress.checkpoint.resolutions.clone();
+        let policy = Policy { on_reject: *on_reject, parking, resolutions: &resolutions, named: false };
         let held = match parking {
             Parking::Event => Arc::default(),
             Parking::Key(_) => seat.held(self.store).await?,
         };
         let fresh = self.overtimes.is_some();
-        self.known.component = Some(seat.processor.code().component);
+        self.progress.known.component = Some(seat.processor.code().component);
         tracing::debug!(from = %batch.from(), events = batch.len(), spans = batch.spans().len(), "processing");
         let began = Instant::now();
         let bounds = self.pace.bounds();
         failpoint::reach("before-process");
-        let applied = match apply(&mut seat.processor, &batch, overlay, bounds, policy, held, fresh).await {
+        let applied = apply(&mut seat.processor, &batch, overlay, bounds, policy, held, fresh);
+        let applied = self.progress.beside(applied).await;
+
+        // What follows counts only if the state that was read is there: after the commits before this batch.
+        self.answered().await?;
+        if !seat.answered().await {
+            return Err(Turn::Again);
+        }
+        let applied = match applied {
             Ok(applied) => applied,
             Err(unapplied) => {
                 if let Unapplied::Refused(Refusal::Overtime { .. }) = &unapplied {
@@ -109,12 +119,15 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
 
         failpoint::reach("after-process");
         self.pace.took(batch.len(), applied.took);
+        *self.overtimes = None;
+        *self.spans_max = self.spans_max.saturating_mul(2);
         let claim = seat.claim().clone();
         let code = applied.computed.then(|| seat.processor.code());
         let step = self.advance(&batch);
-        let durability = self.durability(&applied);
+        let promised = self.promised(&applied);
+        let durability = if promised { Durability::Full } else { settings.durability };
         let Applied { overlay, aside, cost, .. } = applied;
-        let seen = self.settings.observer.as_ref().map(|observer| {
+        let seen = settings.observer.as_ref().map(|observer| {
             let committed = Committed {
                 processor: claim.processor.name.clone(),
                 batch: Arc::clone(&batch),
@@ -126,43 +139,43 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
                 applying: began.elapsed(),
                 committing: Duration::ZERO,
             };
-            (observer, committed, Instant::now())
+            (Arc::clone(observer), committed, Instant::now())
         });
         let (writes, put_aside, skipped) = (overlay.into_writes(), Parked::of(&aside.parked), aside.skipped);
-        let parked = put_aside.events;
-        let (processor, written) = (claim.processor.name.clone(), writes.len() as u64);
-        self.strain.look(&processor, &batch, &writes, self.settings.writes);
+        let made = Made {
+            processor: claim.processor.name.clone(),
+            events: batch.len() as u64,
+            spans: batch.spans().len(),
+            to: batch.to().clone(),
+            written: writes.len() as u64,
+            aside: put_aside,
+            cost,
+            seen,
+        };
+        self.strain.look(&made.processor, &batch, &writes, settings.writes);
         tracing::debug!(
             generation = step.from_generation,
-            writes = written,
-            parked,
+            writes = made.written,
+            parked = made.aside.events,
             skipped,
             fuel = cost.fuel,
             "committing"
         );
+        // An instance lives on only after its writes were committed.
+        let lives_on = code.as_ref().is_some_and(|code| code.instances == Instances::Reuse);
         let commit = Commit { writes, parked: aside.parked, code, durability, ..Commit::of_step(claim, guard, step) };
-        let made = seat.commit(self.store, commit).await;
-        drop(seat);
-        if let Err(failure) = made {
-            return self.uncommitted(processor, failure, batch, intake);
+        self.progress.sent(seat.send(self.store, commit), made);
+        if promised || lives_on {
+            self.answered().await?;
+            seat.processor.committed();
         }
-        failpoint::reach("after-reply");
-        parkings.add(put_aside);
-
-        if let Some((observer, committed, began)) = seen {
-            observer.committed(Committed { committing: began.elapsed(), ..committed });
-        }
-        self.committed(&batch);
-        tracing::debug!(generation = self.checkpoint.generation, to = %batch.to(), "committed");
-        let events = batch.len() as u64;
-        self.monitor.send_modify(|seen| seen.add(self.checkpoint.clone(), events, written, parked, cost));
         Ok(())
     }
 
     fn advance(&self, batch: &Batch) -> Step {
         Step {
             key: self.settings.key.clone(),
-            from_generation: self.checkpoint.generation,
+            from_generation: self.progress.checkpoint.generation,
             to: Some(batch.to().clone()),
             events: batch.len() as u64,
             status: Status::Running,
@@ -170,43 +183,36 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         }
     }
 
-    /// What an operator was promised, and the first place of a partition that starts at "now", survive a power cut.
-    fn durability(&self, applied: &Applied) -> Durability {
-        let promised = !applied.aside.parked.is_empty()
-            || !self.checkpoint.resolutions.is_empty()
-            || self.checkpoint.status == Status::Starting;
-        if promised { Durability::Full } else { self.settings.durability }
+    /// Waits for the answer to the commit on its way.
+    async fn answered(&mut self) -> Result<(), Turn> {
+        let answer = self.progress.answered().await;
+        self.heard(answer)
     }
 
-    fn committed(&mut self, batch: &Batch) {
-        self.checkpoint.read_from = ReadFrom::After(batch.to().clone());
-        self.checkpoint.generation += 1;
-        self.known.generation = Some(self.checkpoint.generation);
-        self.checkpoint.position += batch.len() as u64;
-        self.checkpoint.status = Status::Running;
-        self.checkpoint.error = None;
-        self.checkpoint.resolutions.clear();
-        self.backoff.reset();
-        *self.overtimes = None;
-        *self.spans_max = self.spans_max.saturating_mul(2);
+    fn heard(&mut self, answer: Result<(), (Failure, Made)>) -> Result<(), Turn> {
+        answer.map_err(|(failure, made)| self.uncommitted(failure, made))
+    }
+
+    /// What an operator was promised, and the first place of a partition that starts at "now", survive a power cut.
+    fn promised(&self, applied: &Applied) -> bool {
+        let checkpoint = &self.progress.checkpoint;
+        !applied.aside.parked.is_empty() || !checkpoint.resolutions.is_empty() || checkpoint.status == Status::Starting
     }
 
     /// The feed has no more. If the partition had stopped, it is well again: nothing else would say so in the store.
-    async fn idle(&mut self, parkings: &mut Parkings) -> Result<(), Turn> {
-        parkings.say();
-        if self.checkpoint.error.is_some() {
-            let mut seat = in_turn(self.lane, self.orders).await?;
+    async fn idle(&mut self) -> Result<(), Turn> {
+        self.answered().await?;
+        let checkpoint = &self.progress.checkpoint;
+        if checkpoint.error.is_some() {
+            let status = checkpoint.status;
+            let step = Step::staying(self.settings.key.clone(), checkpoint.generation, status, None);
+            let mut seat = in_turn(self.lane.enter(), self.orders).await?;
             let guard = seat.guard(self.store).await?;
-            let step =
-                Step::staying(self.settings.key.clone(), self.checkpoint.generation, self.checkpoint.status, None);
             let commit = Commit::of_step(seat.claim().clone(), guard, step);
             seat.commit(self.store, commit).await?;
-            self.checkpoint.generation += 1;
-            self.known.generation = Some(self.checkpoint.generation);
-            self.checkpoint.error = None;
-            self.monitor.send_modify(|seen| seen.checkpoint = Some(self.checkpoint.clone()));
+            self.progress.stayed(status);
         }
-        if self.monitor.send_if_modified(|seen| !std::mem::replace(&mut seen.idle, true)) {
+        if self.progress.idle() {
             self.lane.rest();
         }
         Ok(())
@@ -214,9 +220,11 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
 
     /// Ends a closed partition and opens its children, in one commit.
     async fn finish(&mut self) -> Result<(), Turn> {
-        let mut seat = in_turn(self.lane, self.orders).await?;
+        self.answered().await?;
+        let generation = self.progress.checkpoint.generation;
+        let step = Step::staying(self.settings.key.clone(), generation, Status::Finished, None);
+        let mut seat = in_turn(self.lane.enter(), self.orders).await?;
         let guard = seat.guard(self.store).await?;
-        let step = Step::staying(self.settings.key.clone(), self.checkpoint.generation, Status::Finished, None);
         let opened = self.orders.borrow().children.clone();
         let commit =
             Commit { opened, durability: Durability::Full, ..Commit::of_step(seat.claim().clone(), guard, step) };
@@ -224,12 +232,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
         seat.commit(self.store, commit).await?;
         drop(seat);
         failpoint::reach("after-finish");
-        self.checkpoint.generation += 1;
-        self.checkpoint.status = Status::Finished;
-        self.monitor.send_modify(|seen| {
-            seen.checkpoint = Some(self.checkpoint.clone());
-            seen.idle = false;
-        });
+        self.progress.stayed(Status::Finished);
         Err(Turn::Finished)
     }
 
@@ -257,7 +260,7 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
             }
         };
         if let Some(observer) = &self.settings.observer {
-            let (failure, component) = (failure.clone(), self.known.component);
+            let (failure, component) = (failure.clone(), self.progress.known.component);
             observer.failed(Failed { processor, batch, failure, culprit, component });
         }
         Err(Turn::Failed(failure, error))
@@ -265,21 +268,20 @@ impl<P: Processor, T: Store> Line<'_, P, T> {
 
     /// Does what a batch that was not committed asks for. Where it only has no room it becomes smaller, so that all is
     /// committed up to the span that does not fit.
-    fn uncommitted(
-        &mut self,
-        processor: ProcessorName,
-        failure: Failure,
-        batch: Arc<Batch>,
-        intake: &mut Intake,
-    ) -> Result<(), Turn> {
+    fn uncommitted(&mut self, failure: Failure, made: Made) -> Turn {
         if failure.kind != FailureKind::Full {
-            return Err(failure.into());
+            return failure.into();
         }
-        let unapplied = match batch.spans().len() {
-            0 | 1 => Unapplied::Refused(Refusal::Host(resumable(failure))),
-            spans => Unapplied::Smaller { spans: spans / 2 },
-        };
-        self.unapplied(processor, unapplied, batch, intake)
+        if made.spans > 1 {
+            *self.spans_max = made.spans / 2;
+            return Turn::Again;
+        }
+        let failure = resumable(failure);
+        if let (Some(observer), Some(batch)) = (&self.settings.observer, made.batch()) {
+            let (failure, component) = (failure.clone(), self.progress.known.component);
+            observer.failed(Failed { processor: made.processor, batch, failure, culprit: None, component });
+        }
+        failure.into()
     }
 
     /// The wall clock was met: the batch becomes smaller, and after some times at one place the partition stalls.
@@ -309,13 +311,10 @@ fn resumable(failure: Failure) -> Failure {
 }
 
 /// Waits for the lane; an order that came meanwhile goes first.
-async fn in_turn<'a, P>(
-    lane: &'a Lane<P>,
-    orders: &mut watch::Receiver<Order>,
-) -> Result<MutexGuard<'a, Seat<P>>, Turn> {
+async fn in_turn<R>(lane: impl Future<Output = R>, orders: &mut watch::Receiver<Order>) -> Result<R, Turn> {
     tokio::select! {
         biased;
         _ = orders.changed() => Err(Turn::Ordered),
-        seat = lane.enter() => Ok(seat),
+        seat = lane => Ok(seat),
     }
 }

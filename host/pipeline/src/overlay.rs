@@ -57,7 +57,7 @@ pub enum WriteError {
 /// Writes over a snapshot, in two layers: those of the calls that went well, and those of the call that runs.
 pub struct Overlay {
     base: Box<dyn Snapshot>,
-    /// Writes that the snapshot has too, and that are quicker to look up.
+    /// Writes that the snapshot has too, or is about to have. They are quicker to look up.
     recent: WriteSet,
     settled: Writes,
     current: Writes,
@@ -87,7 +87,7 @@ impl Overlay {
         }
     }
 
-    /// Looks into these writes before it asks the snapshot, which must have them.
+    /// Looks into these writes before it asks the snapshot. All that the snapshot does not have yet must be among them.
     #[must_use]
     pub fn knowing(mut self, recent: WriteSet) -> Self {
         self.lengths = Lengths::over(Arc::clone(&recent.writes));
@@ -158,8 +158,9 @@ impl Overlay {
             let wanted = limit - entries.len() + 1;
             let page = self.base.scan(prefix, after.as_deref(), wanted)?;
             let last = if page.len() < wanted { None } else { page.last().map(|(key, _)| key.clone()) };
-            let written =
-                merge(range(&self.settled, prefix, after.as_deref()), range(&self.current, prefix, after.as_deref()));
+            let [recent, settled, current] = [&*self.recent.writes, &self.settled, &self.current]
+                .map(|writes| range(writes, prefix, after.as_deref()));
+            let written = merge(recent, merge(settled, current));
             let written = written.take_while(|(key, _)| last.as_deref().is_none_or(|last| *key <= last));
             let base = page.iter().map(|(key, value)| (key.as_str(), Some(value)));
             for (key, value) in merge(base, written) {
@@ -181,7 +182,8 @@ impl Overlay {
         if let Some(before) = &mut self.before {
             for key in self.current.keys().filter(|key| !self.settled.contains_key(*key)) {
                 // Who only looks on does not fail a batch: if the state cannot be read, the commit will say so.
-                before.insert(key.clone(), self.base.get(key).unwrap_or_default());
+                let known = self.recent.writes.get(key).cloned();
+                before.insert(key.clone(), known.unwrap_or_else(|| self.base.get(key).unwrap_or_default()));
             }
         }
         if self.settled.is_empty() {
@@ -320,19 +322,20 @@ mod tests {
         #[test]
         fn reads_over_an_overlay_are_reads_of_the_applied_writes(
             base in prop::collection::btree_map(key(), any::<u8>(), 0..20),
-            recent in writes(), settled in writes(), dropped in writes(), current in writes(),
+            recent in writes(), had in any::<bool>(), settled in writes(), dropped in writes(), current in writes(),
             prefix in "[ab]{0,2}", after in proptest::option::of("[ab]{0,3}"), limit in 1usize..6,
         ) {
             let base: BTreeMap<_, _> = base.into_iter().map(|(key, byte)| (key, value(byte))).collect();
             let recent: WriteSet = recent.into_iter().map(|(key, byte)| (key, byte.map(value))).collect();
-            let mut base = base;
+            let mut model = base.clone();
             for (key, value) in recent.iter() {
                 match value {
-                    Some(value) => base.insert(key.to_owned(), value.clone()),
-                    None => base.remove(key),
+                    Some(value) => model.insert(key.to_owned(), value.clone()),
+                    None => model.remove(key),
                 };
             }
-            let mut model = base.clone();
+            // The commit of the recent writes may end while the batch is applied.
+            let base = if had { model.clone() } else { base };
             let mut overlay = Overlay::new(Box::new(Fixed(base)), WriteBounds::default()).knowing(recent);
             let apply = |overlay: &mut Overlay, writes: &[(String, Option<u8>)]| {
                 for (key, byte) in writes {

@@ -14,6 +14,7 @@ use crate::{
     commit::NewPartition,
     line::Line,
     pace::Pace,
+    progress::Progress,
     spans::way,
     strain::Strain,
     turn::{Known, Turn},
@@ -188,23 +189,10 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
     async fn follow(&mut self, checkpoint: Checkpoint) -> Turn {
         let (sink, fetched) = way(self.settings.fetch_ahead_bytes);
         let from = checkpoint.read_from.clone();
-        self.known.generation = Some(checkpoint.generation);
         let Self { settings, fetcher, lane, store, orders, monitor, .. } = self;
         let Self { backoff, overtimes, spans_max, pace, strain, known, .. } = self;
-        let line = Line {
-            settings,
-            lane,
-            store,
-            orders,
-            monitor,
-            backoff,
-            overtimes,
-            spans_max,
-            pace,
-            strain,
-            known,
-            checkpoint,
-        };
+        let progress = Progress::new(checkpoint, known, monitor, backoff);
+        let line = Line { settings, lane, store, orders, overtimes, spans_max, pace, strain, progress };
         tokio::select! {
             biased;
             turn = line.run(fetched) => turn,

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -55,6 +58,10 @@ pub(crate) struct Component {
     pub(crate) calls: Arc<Mutex<Vec<(usize, bool)>>>,
     /// The payloads that it was given alone, on a fresh instance.
     pub(crate) alone: Arc<Mutex<BTreeSet<String>>>,
+    /// Whether the store works on a commit.
+    pub(crate) committing: Arc<AtomicBool>,
+    /// How many calls there were beside a commit.
+    pub(crate) beside: Arc<AtomicUsize>,
 }
 
 impl Component {
@@ -115,6 +122,7 @@ fn read(overlay: &mut Overlay, key: &str) -> String {
 impl Processor for Component {
     async fn process(&mut self, mut call: Call) -> Processed {
         self.check(&call);
+        self.beside.fetch_add(usize::from(self.committing.load(Ordering::SeqCst)), Ordering::SeqCst);
         let result = self.apply(&mut call);
         self.calls.lock().unwrap().push((call.events.len(), result.is_ok()));
         match &result {
@@ -130,6 +138,7 @@ impl Processor for Component {
     fn committed(&mut self) {}
 
     fn code(&self) -> Code {
-        Code { component: Digest::of(b"component"), config: Digest::of(b""), instances: Instances::Reuse }
+        let instances = if self.stale { Instances::Reuse } else { Instances::Fresh };
+        Code { component: Digest::of(b"component"), config: Digest::of(b""), instances }
     }
 }

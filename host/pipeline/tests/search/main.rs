@@ -108,6 +108,28 @@ fn of_five_events_every_subset_is_found_in_every_cut_in_every_batch_and_with_eve
     assert_eq!(worlds, 32 * 16 * 3 * 2 * 3);
 }
 
+#[test]
+fn the_next_batch_is_applied_while_the_store_works_on_the_commit_before_it() {
+    let batches = 10;
+    let spans = vec![vec![Given { kind: Kind::Fine, letter: 0 }]; batches];
+    let bounds = BatchBounds { events_max: 1, bytes_max: 1_000 };
+    let (on_reject, parking, naming, cost_max) = (RejectPolicy::Halt, Parking::Event, Naming::Right, usize::MAX);
+    let world = World { spans, bounds, on_reject, parking, naming, cost_max, stale: false, repaired: false };
+    let seen = world.run();
+    assert_eq!((seen.state, seen.commits.len()), (world.applied_before(batches), batches));
+    assert_eq!(seen.beside, batches - 1, "all but the first");
+}
+
+#[test]
+fn an_instance_that_lives_on_waits_until_its_writes_are_committed() {
+    let spans = vec![vec![Given { kind: Kind::Fine, letter: 0 }]; 10];
+    let bounds = BatchBounds { events_max: 1, bytes_max: 1_000 };
+    let (on_reject, parking, naming, cost_max) = (RejectPolicy::Halt, Parking::Event, Naming::Right, usize::MAX);
+    let world = World { spans, bounds, on_reject, parking, naming, cost_max, stale: true, repaired: false };
+    let seen = world.run();
+    assert_eq!((seen.state, seen.beside), (world.applied_before(10), 0));
+}
+
 /// How many spans a partition has behind it.
 fn watched_spans(world: &World, checkpoint: &Checkpoint) -> usize {
     (0..=world.spans.len()).find(|spans| world.place(*spans) == checkpoint.read_from).unwrap()

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tidemill_pipeline::{
@@ -10,11 +13,16 @@ use tidemill_pipeline::{
     StateSpace, Status, Store, Stored, Usage, Value,
 };
 
+use tokio::task::yield_now;
+
 use crate::component::LOG;
 
-/// The store. Clones share it.
+/// How often whoever else is ready gets a turn while a commit is under way.
+const TURNS: usize = 5;
+
+/// The store, and whether it works on a commit. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Shelf(pub(crate) Arc<Mutex<Kept>>);
+pub(crate) struct Shelf(pub(crate) Arc<Mutex<Kept>>, pub(crate) Arc<AtomicBool>);
 
 /// What it keeps.
 #[derive(Clone, Debug)]
@@ -43,7 +51,8 @@ impl Shelf {
         };
         let state = BTreeMap::new();
         let (quota, parked, commits) = (Quota::default(), Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(Kept { quota, checkpoint, state, parked, commits, generation: 0 })))
+        let kept = Kept { quota, checkpoint, state, parked, commits, generation: 0 };
+        Self(Arc::new(Mutex::new(kept)), Arc::default())
     }
 }
 
@@ -99,6 +108,11 @@ impl Store for Shelf {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Usage, Failure> {
+        assert!(!self.1.swap(true, Ordering::SeqCst), "one commit comes after the other");
+        for _ in 0..TURNS {
+            yield_now().await;
+        }
+        self.1.store(false, Ordering::SeqCst);
         let mut kept = self.0.lock().unwrap();
         let undone = kept.clone();
         assert_eq!(commit.guard, StateGuard::Shared { generation: kept.generation }, "nobody else commits");

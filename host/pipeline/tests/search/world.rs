@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -58,6 +58,8 @@ pub(crate) struct Outcome {
     /// How often each payload was applied, and what of each key in its order.
     pub(crate) counts: BTreeMap<String, Value>,
     pub(crate) chains: BTreeMap<String, Value>,
+    /// How many calls there were while the store worked on the commit before them.
+    pub(crate) beside: usize,
     /// The store as the worker left it.
     pub(crate) shelf: Shelf,
 }
@@ -91,6 +93,8 @@ impl World {
             repaired: self.repaired,
             calls: Arc::default(),
             alone: Arc::default(),
+            committing: Arc::default(),
+            beside: Arc::default(),
         }
     }
 
@@ -131,8 +135,9 @@ impl World {
     async fn live(&self, quota: Quota) -> Outcome {
         let shelf = Shelf::new(IDENTITY);
         shelf.0.lock().unwrap().quota = quota;
-        let component = self.component();
+        let component = Component { committing: Arc::clone(&shelf.1), ..self.component() };
         let (alone, calls) = (Arc::clone(&component.alone), Arc::clone(&component.calls));
+        let beside = Arc::clone(&component.beside);
         let watching = Arc::new(Watching::default());
         let monitor = Arc::new(Monitor::new(Seen::default()));
         let (orders, told) = watch::channel(Order::default());
@@ -160,6 +165,7 @@ impl World {
             calls: std::mem::take(&mut calls.lock().unwrap()),
             counts: kept.counts(),
             chains: kept.chains(),
+            beside: beside.load(Ordering::SeqCst),
             shelf: shelf.clone(),
         }
     }

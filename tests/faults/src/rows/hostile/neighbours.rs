@@ -1,7 +1,6 @@
 //! What neighbours notice of a hostile component: how much of what they are offered they still get through, and how late.
 
 use std::{
-    fmt::Write as _,
     thread,
     time::{Duration, Instant},
 };
@@ -20,8 +19,8 @@ pub(crate) const ROW: Row = Row {
     name: "hostile-neighbours",
     fault: "each kind of hostile component at work all the time, beside neighbours that are offered half of what they could do",
     unit: "rounds",
-    invariant: "the median of the rounds: the neighbours get through at least 80 % of what they get through without it, and 99 of \
-                100 events are later by a call's time at most",
+    invariant: "the median of the rounds: the neighbours get through at least 80 % of what they are offered, and 99 of 100 events \
+                are later by a call's time at most than without it",
     full: ROUNDS * KINDS.len() as u64,
     quick: 2,
     finds: &["doubtful-share"],
@@ -32,14 +31,18 @@ pub(crate) const ROW: Row = Row {
 const ROUNDS: u64 = 5;
 /// How long a round is measured.
 const WINDOW: Duration = Duration::from_secs(1);
-/// Events a second: to offer less would show nothing.
-const OFFERED_LEAST: f64 = 500.0;
+/// Of what they are offered the neighbours must get through so much.
+const KEPT_LEAST: f64 = 0.8;
+/// And so much in the windows without the hostile one, or the machine has something else to do.
+const QUIET: f64 = 0.9;
+/// How often the rounds of a kind are tried: another program disturbs them once, what is wrong here each time.
+const CHANCES: u64 = 3;
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(5);
 /// Partitions that have their harm in a round, where each stalls after three calls: more than there are threads.
 const AT_ONCE: usize = 4;
 /// Events by which the capacity is measured.
-const CAPACITY_EVENTS: usize = 20_000;
+const CAPACITY_EVENTS: usize = 50_000;
 
 /// The kinds; those that only the clock stops are the worst, and come first.
 const KINDS: [(&str, Stopped); 20] = [
@@ -79,8 +82,6 @@ struct Harm {
     name: &'static str,
     stopped: Stopped,
     publisher: Publisher,
-    /// Partitions that have had theirs.
-    used: usize,
 }
 
 /// What the neighbours came to in a window.
@@ -93,46 +94,33 @@ struct Measured {
     p99: Duration,
 }
 
+/// What a kind's rounds came to.
+struct Rounds {
+    /// Events a second that each neighbour was offered.
+    offered: f64,
+    with: Measured,
+    without: Measured,
+    /// How often they were tried.
+    chances: u64,
+}
+
 fn run(trial: &Trial) -> Result<Tally> {
     let rounds = trial.count.min(ROUNDS);
     let kinds = usize::try_from(trial.count.div_ceil(ROUNDS))?;
-    let mut harms: Vec<Harm> =
-        KINDS.iter().take(kinds).map(|(name, stopped)| Harm::new(name, *stopped, trial)).collect();
-    let names: Vec<&str> = harms.iter().map(|harm| harm.name).collect();
-    let mut text = String::new();
-    for harm in &harms {
-        harm.configure(&mut text)?;
-    }
-    let den = Den::new(trial, &names, &text)?;
-    let mut host = den.project.start();
-    den.feed_neighbours(100);
-    den.wait_for_neighbours(&mut host)?;
-    let began = Instant::now();
-    den.feed_neighbours(CAPACITY_EVENTS);
-    den.wait_for_neighbours(&mut host)?;
-    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-    let mut offered = CAPACITY_EVENTS as f64 / began.elapsed().as_secs_f64() / 2.0;
-
-    let mut tally = Tally::default();
-    for harm in &mut harms {
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        harm.rest(&den, &mut host)?;
-        // A machine that has become busy since can do less.
-        while offered > OFFERED_LEAST && measure(&den, &mut host, offered, || Ok(()))?.kept < 0.9 {
-            offered /= 2.0;
-        }
-        for _ in 0..rounds {
-            harm.rest(&den, &mut host)?;
-            without.push(measure(&den, &mut host, offered, || Ok(()))?);
-            harm.begin();
-            with.push(measure(&den, &mut host, offered, || harm.go_on(&den))?);
-            tally.tried += 1;
-        }
-        let (with, without) = (median(with), median(without));
-        let name = harm.name;
+    let (mut tally, mut again) = (Tally::default(), 0);
+    for (name, stopped) in KINDS.into_iter().take(kinds) {
+        let Rounds { offered, with, without, chances } = beside(&Harm::new(name, stopped, trial), rounds, trial)?;
+        tally.tried += rounds;
+        again += chances - 1;
         holds!(
-            with.kept >= 0.8 * without.kept,
-            "beside `{name}` the neighbours got through {:.0} % of their events, and {:.0} % without it",
+            without.kept >= QUIET,
+            "without `{name}` the neighbours got through {:.0} % of half of what they could do a moment before, and no better \
+             {CHANCES} times: the machine has something else to do, and nothing can be said",
+            without.kept * 100.0
+        );
+        holds!(
+            with.kept >= KEPT_LEAST,
+            "beside `{name}` the neighbours got through {:.0} % of {offered:.0} events a second, and {:.0} % without it",
             with.kept * 100.0,
             without.kept * 100.0
         );
@@ -143,49 +131,81 @@ fn run(trial: &Trial) -> Result<Tally> {
             without.p99
         );
         let words = |measured: Measured| format!("{:.0} %, {} ms", measured.kept * 100.0, measured.p99.as_millis());
-        tally
-            .note(&format!("{name}: kept and p99 with it, without it"), format!("{}; {}", words(with), words(without)));
+        tally.note(
+            &format!("{name}: offered a second, kept and p99 with it, without it"),
+            format!("{offered:.0}; {}; {}", words(with), words(without)),
+        );
     }
-    tally.note(
-        "offered to each of two neighbours at last",
-        format!("{offered:.0} events a second, at most half of what they can do"),
-    );
+    tally.add("rounds of a kind that were disturbed and tried again", again);
+    Ok(tally)
+}
+
+/// The rounds of a kind in a host of its own: what other kinds do while they are idle would be measured too.
+fn beside(harm: &Harm, count: u64, trial: &Trial) -> Result<Rounds> {
+    let den = Den::new(trial, &[harm.name], &harm.configuration())?;
+    let mut host = den.project.start();
+    den.feed_neighbours(100);
+    den.wait_for_neighbours(&mut host)?;
+    let rounds = harm.rounds(count, &den, &mut host)?;
     den.check_neighbours(&mut host)?;
     host.terminate();
     holds!(host.wait().success(), "the host did not end well\n{}", host.complaints());
-    Ok(tally)
+    Ok(rounds)
 }
 
 impl Harm {
     fn new(name: &'static str, stopped: Stopped, trial: &Trial) -> Self {
         let partitions = match stopped {
             Stopped::ByItself => 1,
-            Stopped::ByTheClock => AT_ONCE * usize::try_from(ROUNDS).unwrap_or(usize::MAX),
+            Stopped::ByTheClock => AT_ONCE,
         };
         let publisher = Publisher::start(partitions, trial.seed);
         publisher.set_span(1);
-        Self { name, stopped, publisher, used: 0 }
+        Self { name, stopped, publisher }
     }
 
-    fn configure(&self, text: &mut String) -> Result<()> {
+    fn configuration(&self) -> String {
         let name = self.name;
         let fuel: u64 = if self.stopped == Stopped::ByItself { 10_000_000 } else { 1_000_000_000_000 };
-        *text += &feed(name, &self.publisher);
-        write!(
-            text,
-            "[processors.{name}]\ncomponent = \"{name}.wasm\"\nfeeds = [\"{name}\"]\non-reject = \"skip\"\nbatch-events = 8\n\
+        format!(
+            "{}[processors.{name}]\ncomponent = \"{name}.wasm\"\nfeeds = [\"{name}\"]\non-reject = \"skip\"\nbatch-events = 8\n\
              state = \"partitioned\"\nlog-level = \"error\"\n[processors.{name}.limits]\ncall-time = \"{CALL_TIME:?}\"\n\
-             fuel-per-call = {fuel}\nfuel-per-event = 1_000_000\nmemory = \"2MiB\"\nwrite-rows = 500\nwrite-bytes = \"64KiB\"\n"
-        )?;
-        Ok(())
+             fuel-per-call = {fuel}\nfuel-per-event = 1_000_000\nmemory = \"2MiB\"\nwrite-rows = 500\nwrite-bytes = \"64KiB\"\n",
+            feed(name, &self.publisher)
+        )
     }
 
-    /// Begins a round: what the clock must stop is in several partitions at once.
-    fn begin(&mut self) {
+    /// The rounds, with and without it. Where they do not show what they should, all is measured once more: something else may
+    /// have been at work.
+    fn rounds(&self, count: u64, den: &Den, host: &mut Host) -> Result<Rounds> {
+        let mut chances = 0;
+        loop {
+            chances += 1;
+            self.rest(den, host)?;
+            let offered = capacity(den, host)? / 2.0;
+            let (mut with, mut without) = (Vec::new(), Vec::new());
+            for _ in 0..count {
+                self.rest(den, host)?;
+                without.push(measure(den, host, offered, || Ok(()))?);
+                self.begin(den);
+                with.push(measure(den, host, offered, || self.go_on(den))?);
+            }
+            let (with, without) = (median(with), median(without));
+            let held = without.kept >= QUIET && with.kept >= KEPT_LEAST && with.p99 <= without.p99 + CALL_TIME;
+            if held || chances == CHANCES {
+                return Ok(Rounds { offered, with, without, chances });
+            }
+        }
+    }
+
+    /// Begins a round: what the clock must stop is in several partitions at once, again and again at the same event.
+    fn begin(&self, den: &Den) {
         if self.stopped == Stopped::ByTheClock {
-            (self.used..self.used + AT_ONCE)
-                .for_each(|partition| self.publisher.append(partition, ["\"harm\"".into()]));
-            self.used += AT_ONCE;
+            if self.publisher.events(0).is_empty() {
+                (0..AT_ONCE).for_each(|partition| self.publisher.append(partition, ["\"harm\"".into()]));
+            } else {
+                den.project.ok(&["resume", self.name]);
+            }
         }
     }
 
@@ -213,13 +233,25 @@ impl Harm {
         let stands = den.stands()?;
         let own = stands.iter().filter(|stand| stand.processor == self.name);
         Ok(match self.stopped {
-            Stopped::ByTheClock => self.used - own.filter(|stand| stand.status == "stalled").count(),
+            Stopped::ByTheClock => {
+                let begun = if self.publisher.events(0).is_empty() { 0 } else { AT_ONCE };
+                begun - own.filter(|stand| stand.status == "stalled").count()
+            }
             Stopped::ByItself => {
                 let done = own.map(|stand| stand.position).sum::<i64>();
                 self.publisher.events(0).len().saturating_sub(usize::try_from(done)?)
             }
         })
     }
+}
+
+/// How many events a second the neighbours get through when there are enough.
+fn capacity(den: &Den, host: &mut Host) -> Result<f64> {
+    let began = Instant::now();
+    den.feed_neighbours(CAPACITY_EVENTS);
+    den.wait_for_neighbours(host)?;
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    Ok(CAPACITY_EVENTS as f64 / began.elapsed().as_secs_f64())
 }
 
 /// Offers events to the neighbours for a while, and sees when they have been applied by both.

@@ -14,7 +14,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncSeekExt, SeekFrom},
 };
 
-use crate::{Bounds, json, page, source::RESET};
+use crate::{
+    Bounds, json, page,
+    source::{BEHIND, RESET},
+};
 
 /// A span does not go on past a multiple of this.
 const BLOCK_BYTES: u64 = 64 * 1024;
@@ -222,7 +225,7 @@ impl Reader<'_> {
         let (max, offset) = (self.bounds.line_bytes_max, self.start + self.line_start as u64);
         let cause = format!("the line at byte {offset} is longer than {max} bytes");
         let hint = format!(
-            "raise `line-bytes-max` of the feed, or leave it out: `{RESET} --feed {} --partition 0 --to CURSOR`",
+            "raise `line-bytes-max` of the feed, or leave it out: `{RESET} --feed {} --partition 0 --to {BEHIND}`",
             self.feed
         );
         Err(Failure::broken(Stage::Fetch, cause).hint(hint))

@@ -13,8 +13,12 @@ pub struct FeedSource {
     processor: Option<ProcessorName>,
 }
 
-/// Begins the commands in hints that need the name of the processor that reads. One fetch may serve several, so it comes last.
+/// Begins the commands in hints that need the name of the processor that reads. One fetch may serve several, so it comes last;
+/// and who only looks has nothing to reset.
 pub(crate) const RESET: &str = "tidemill reset PROCESSOR";
+
+/// Stands in such a command for a cursor that only the publisher knows.
+pub(crate) const BEHIND: &str = "CURSOR";
 
 enum Way {
     Publisher(Reader<PublishedPages>),
@@ -36,13 +40,24 @@ impl FeedSource {
         Self { processor: Some(processor), ..self }
     }
 
-    /// A failure whose hint names the processor.
-    fn named(&self, mut failure: Failure) -> Failure {
-        if let (Some(hint), Some(processor)) = (&mut failure.hint, &self.processor) {
-            *hint = hint.replace(RESET, &format!("tidemill reset {processor}"));
-        }
-        failure
+    /// A failure whose hint is for who reads: it names the processor, or says where else to begin.
+    fn named(&self, failure: Failure) -> Failure {
+        let named = |hint: String| match &self.processor {
+            Some(processor) => hint.replace(RESET, &format!("tidemill reset {processor}")),
+            None => begin_elsewhere(&hint).unwrap_or(hint),
+        };
+        Failure { hint: failure.hint.map(named), ..failure }
     }
+}
+
+/// A hint for who reads as no processor, with the option of the commands that do so in the place of a reset.
+fn begin_elsewhere(hint: &str) -> Option<String> {
+    let (before, reset) = hint.split_once(&format!("`{RESET}"))?;
+    let (reset, after) = reset.split_once('`')?;
+    Some(match reset.rsplit(' ').next()? {
+        BEHIND => format!("{before}say `--from` and a cursor behind it{after}"),
+        place => format!("{before}say `--from {place}`{after}"),
+    })
 }
 
 impl Source for FeedSource {

@@ -377,6 +377,16 @@ fn tail_prints_the_events_of_a_feed_and_ends_after_so_many() {
 }
 
 #[test]
+fn who_only_looks_is_told_where_else_to_begin_and_not_to_reset_a_processor() {
+    let place = Place::new();
+    for command in ["feed tail orders -n 1", "record orders --events 1 -o case.ndjson", "replay totals --feed orders"] {
+        let said = place.fails(&format!("{command} --from 9999"), 1);
+        assert!(said.ends_with("\n  hint: if the file was replaced, read it anew: say `--from first`\n"), "{said}");
+        place.done(&format!("{command} --from first"));
+    }
+}
+
+#[test]
 fn inspect_needs_no_configuration_and_fails_for_what_is_no_component() {
     let place = Place::new();
     fs::remove_file(place.path().join("tidemill.toml")).unwrap();

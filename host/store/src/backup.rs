@@ -23,7 +23,7 @@ use crate::{
 /// # Errors
 /// When the file exists, the database cannot be read or is of a newer schema, or the file not written. Then there is no file.
 pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Failure> {
-    write_backup(directory, to).map_err(|error| error.classify(Stage::Load))
+    write_backup(directory, to).map_err(|error| error.of_file(&database_path(directory), Stage::Load))
 }
 
 fn write_backup(directory: &Path, to: &Path) -> Result<()> {

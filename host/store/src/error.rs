@@ -1,6 +1,9 @@
 //! What goes wrong in the store, and what it means for a worker: one table in [`StoreError::classify`].
 
-use std::path::PathBuf;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::ErrorCode;
 use tidemill_pipeline::{Failure, FailureKind, ProcessorId, Stage, failpoint};
@@ -44,7 +47,11 @@ pub(crate) enum StoreError {
 
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
-const BACKUP_HINT: &str = "stop the host, look at the disk, and put a backup back with `tidemill restore FILE`";
+const BACKUP_HINT: &str = "stop the host, look at the disk, and put a backup back with `tidemill restore FILE --force`";
+
+const DISK_HINT: &str = "look at the disk, then start again: the database is checked at the start";
+
+const OWNER_HINT: &str = "the data directory must belong to the user that runs Tidemill";
 
 /// A restore counts anew what is kept.
 const CONTRADICTION_HINT: &str = "did another program write to it? Stop the host, and let a restore put its counters right: `tidemill backup FILE`, then `tidemill restore FILE --force`";
@@ -78,11 +85,15 @@ impl StoreError {
         if !self.stops_the_store() {
             return None;
         }
-        if let Self::Sqlite(error) = self {
-            return Some(classify_sqlite(error, stage));
-        }
-        let hint = if matches!(self, Self::Taken(_)) { TAKEN_HINT } else { BACKUP_HINT };
-        Some(Failure::broken(stage, self.to_string()).hint(hint))
+        let (cause, hint) = match (self, self.code()) {
+            (Self::Taken(_), _) => (self.to_string(), TAKEN_HINT),
+            (_, Some(ErrorCode::SystemIoFailure)) => {
+                (format!("the disk of the database failed, and the store has stopped: {self}"), DISK_HINT)
+            }
+            (Self::Damaged(why), _) => (stopped_damaged(why), BACKUP_HINT),
+            _ => (stopped_damaged(self), BACKUP_HINT),
+        };
+        Some(Failure::broken(stage, cause).hint(hint))
     }
 
     /// The error of SQLite, if it is one.
@@ -107,8 +118,33 @@ impl StoreError {
         }
     }
 
-    /// What it means for a worker. The only place that decides.
+    /// What it means for who has the file open without a host, a command mostly. Nothing has stopped that had begun: what helps
+    /// is to know which file it is.
+    pub(crate) fn of_file(self, database: &Path, stage: Stage) -> Failure {
+        let (name, damaged) =
+            (database.display(), |why| format!("the database `{}` is damaged: {why}", database.display()));
+        let (cause, hint) = match (&self, self.code()) {
+            (Self::Damaged(why), _) => (damaged(why.clone()), BACKUP_HINT),
+            (_, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) => (damaged(self.to_string()), BACKUP_HINT),
+            (_, Some(ErrorCode::SystemIoFailure)) => {
+                (format!("the database `{name}` cannot be read or written: {self}"), DISK_HINT)
+            }
+            (_, Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied)) => {
+                (format!("the database `{name}` cannot be opened: {self}"), OWNER_HINT)
+            }
+            (Self::Unreadable(what), _) => {
+                (format!("the database `{name}` holds {what}, which this program does not write"), BACKUP_HINT)
+            }
+            _ => return self.classify(stage),
+        };
+        Failure::broken(stage, cause).hint(hint)
+    }
+
+    /// What it means for a worker of a host, whose store stops over some errors and says so. The only place that decides.
     pub(crate) fn classify(self, stage: Stage) -> Failure {
+        if let Some(failure) = self.stopping(stage) {
+            return failure;
+        }
         let cause = self.to_string();
         let unavailable = |cause: String| Failure::unavailable(stage, cause);
         let broken = |cause: String| Failure::broken(stage, cause);
@@ -130,7 +166,7 @@ impl StoreError {
                 unavailable(cause).hint("free some space on the disk")
             }
             Self::File { ref source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                broken(cause).hint("the data directory must belong to the user that runs Tidemill")
+                broken(cause).hint(OWNER_HINT)
             }
             Self::Refused { hint, .. } => Failure { hint, ..broken(cause) },
             Self::File { .. } => broken(cause).hint("check that the path is right, and the disk that it lies on"),
@@ -138,6 +174,10 @@ impl StoreError {
             Self::Known(failure) => Failure { stage, ..failure },
         }
     }
+}
+
+fn stopped_damaged(why: impl fmt::Display) -> String {
+    format!("the database is damaged, and the store has stopped: {why}")
 }
 
 fn classify_sqlite(error: &rusqlite::Error, stage: Stage) -> Failure {
@@ -157,16 +197,13 @@ fn classify_sqlite(error: &rusqlite::Error, stage: Stage) -> Failure {
         Some(ErrorCode::OperationInterrupted | ErrorCode::OperationAborted) => {
             unavailable(format!("the database was interrupted: {error}"))
         }
-        Some(ErrorCode::SystemIoFailure) => {
-            broken(format!("the disk of the database failed, and the store has stopped: {error}"))
-                .hint("look at the disk, then start again: the database is checked at the start")
-        }
+        // Where a store stops over these, `stopping` says it, and where there is none, `of_file` says which file it is.
+        Some(ErrorCode::SystemIoFailure) => broken(format!("the disk of the database failed: {error}")).hint(DISK_HINT),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            broken(format!("the database is damaged, and the store has stopped: {error}")).hint(BACKUP_HINT)
+            broken(format!("the database is damaged: {error}")).hint(BACKUP_HINT)
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            broken(format!("the database cannot be opened for writing: {error}"))
-                .hint("the data directory must belong to the user that runs Tidemill")
+            broken(format!("the database cannot be opened for writing: {error}")).hint(OWNER_HINT)
         }
         Some(ErrorCode::TooBig) => broken(format!("a value is larger than SQLite stores: {error}"))
             .hint("let the component write smaller values"),

@@ -1,6 +1,6 @@
 //! The reader: what commands show. It never migrates, never writes and hardly waits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use tidemill_pipeline::{
@@ -21,7 +21,10 @@ use crate::{
 
 /// A view of the database of a data directory, beside a host that runs or without one. Blocks.
 #[derive(Debug)]
-pub struct Reader(Connection);
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
 
 /// A processor, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,12 +89,14 @@ impl Reader {
     /// # Errors
     /// When there is none, or it is of another schema than this program's: the failure says which is newer.
     pub fn open(directory: &Path) -> std::result::Result<Self, Failure> {
+        let path = database_path(directory);
         let open = || {
-            let connection = open_read_only(&database_path(directory))?;
+            let connection = open_read_only(&path)?;
             schema::require_current(&connection)?;
-            Ok(Self(connection))
+            Ok(connection)
         };
-        open().map_err(failure)
+        let connection = open().map_err(|error: StoreError| error.of_file(&path, Stage::Load))?;
+        Ok(Self { connection, path })
     }
 
     /// All processors in the order of their names, as they are at one moment.
@@ -107,7 +112,7 @@ impl Reader {
     /// # Errors
     /// When the database cannot be read.
     pub fn spaces(&self, processor: &ProcessorId) -> std::result::Result<Vec<StateSpace>, Failure> {
-        spaces(&self.0, processor).map_err(failure)
+        spaces(&self.connection, processor).map_err(|error| self.failure(error))
     }
 
     /// The value of a key.
@@ -154,7 +159,7 @@ impl Reader {
         after: i64,
         limit: usize,
     ) -> std::result::Result<Vec<Parked>, Failure> {
-        parked::list(&self.0, processor, after, limit).map_err(failure)
+        parked::list(&self.connection, processor, after, limit).map_err(|error| self.failure(error))
     }
 
     /// A parked event by its number.
@@ -162,7 +167,7 @@ impl Reader {
     /// # Errors
     /// When the database cannot be read.
     pub fn parked(&self, number: i64) -> std::result::Result<Option<Parked>, Failure> {
-        parked::find(&self.0, number).map_err(failure)
+        parked::find(&self.connection, number).map_err(|error| self.failure(error))
     }
 
     /// A key space as it is now, whatever is written while it is read. For as long as it is held, the write-ahead log grows.
@@ -174,17 +179,18 @@ impl Reader {
         processor: &ProcessorId,
         space: &StateSpace,
     ) -> std::result::Result<Box<dyn Snapshot>, Failure> {
-        Ok(Box::new(ReaderSnapshot::open(self.0, processor, space).map_err(failure)?))
+        let Self { connection, path } = self;
+        Ok(Box::new(ReaderSnapshot::open(connection, path, processor, space)?))
     }
 
     fn at_one_moment<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> std::result::Result<T, Failure> {
-        let transaction = self.0.unchecked_transaction().map_err(|error| failure(error.into()))?;
-        read(&transaction).map_err(failure)
+        let transaction = self.connection.unchecked_transaction().map_err(|error| self.failure(error.into()))?;
+        read(&transaction).map_err(|error| self.failure(error))
     }
-}
 
-fn failure(error: StoreError) -> Failure {
-    error.classify(Stage::Load)
+    fn failure(&self, error: StoreError) -> Failure {
+        error.of_file(&self.path, Stage::Load)
+    }
 }
 
 fn status(connection: &Connection) -> Result<Vec<ProcessorStatus>> {

@@ -1,6 +1,9 @@
 //! Requests: what operators ask of the host that runs, through a table.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use serde::{Deserialize, Serialize};
@@ -123,7 +126,10 @@ pub enum Outcome {
 
 /// The way of a command to the host that runs: it asks, and waits for the outcome. Never migrates.
 #[derive(Debug)]
-pub struct Requests(Connection);
+pub struct Requests {
+    connection: Connection,
+    path: PathBuf,
+}
 
 impl Requests {
     /// Opens the database of a data directory for asking. Blocks.
@@ -131,12 +137,14 @@ impl Requests {
     /// # Errors
     /// When there is no database, or it is of another schema than this program's.
     pub fn open(directory: &Path) -> std::result::Result<Self, Failure> {
+        let path = database_path(directory);
         let open = || {
-            let connection = open_requests(&database_path(directory))?;
+            let connection = open_requests(&path)?;
             schema::require_current(&connection)?;
-            Ok(Self(connection))
+            Ok(connection)
         };
-        open().map_err(|error: StoreError| error.classify(Stage::Load))
+        let connection = open().map_err(|error: StoreError| error.of_file(&path, Stage::Load))?;
+        Ok(Self { connection, path })
     }
 
     /// Asks. The request survives a power cut. Blocks while another program writes, a few seconds at most.
@@ -145,7 +153,7 @@ impl Requests {
     /// When the database cannot be written.
     pub fn submit(&mut self, processor: &ProcessorId, kind: &RequestKind) -> std::result::Result<RequestId, Failure> {
         let mut submit = || {
-            let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction
                 .execute("DELETE FROM request WHERE done_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?1)", [KEPT])?;
             let text = format!("INSERT INTO request (asked, asked_at) VALUES (?1, {NOW})");
@@ -154,7 +162,7 @@ impl Requests {
             transaction.commit()?;
             Ok(id)
         };
-        submit().map_err(|error: StoreError| error.classify(Stage::Commit))
+        submit().map_err(|error: StoreError| error.of_file(&self.path, Stage::Commit))
     }
 
     /// What became of a request; none while it waits.
@@ -162,7 +170,7 @@ impl Requests {
     /// # Errors
     /// When there is no such request, or the database cannot be read.
     pub fn outcome(&self, id: RequestId) -> std::result::Result<Option<Outcome>, Failure> {
-        outcome(&self.0, id).map_err(|error| error.classify(Stage::Load))
+        outcome(&self.connection, id).map_err(|error| error.of_file(&self.path, Stage::Load))
     }
 
     /// Takes a request back, so that it does not happen long after its command gave up. False if it was done before.
@@ -170,8 +178,9 @@ impl Requests {
     /// # Errors
     /// When the database cannot be written.
     pub fn withdraw(&self, id: RequestId) -> std::result::Result<bool, Failure> {
-        let deleted = self.0.execute("DELETE FROM request WHERE id = ?1 AND outcome IS NULL", [id.0]);
-        deleted.map(|rows| rows > 0).map_err(|error| StoreError::from(error).classify(Stage::Commit))
+        let deleted = self.connection.execute("DELETE FROM request WHERE id = ?1 AND outcome IS NULL", [id.0]);
+        let failure = |error| StoreError::from(error).of_file(&self.path, Stage::Commit);
+        deleted.map(|rows| rows > 0).map_err(failure)
     }
 }
 

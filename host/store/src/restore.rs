@@ -53,7 +53,7 @@ pub struct Restored {
 /// When a host runs on the directory, a database is there and `replace` is not set, or the backup is damaged or
 /// of a newer schema. Then the database is as it was.
 pub fn restore(from: &Path, directory: &Path, replace: bool) -> std::result::Result<Restored, Failure> {
-    put_back(from, directory, replace).map_err(|error| error.classify(Stage::Load))
+    put_back(from, directory, replace).map_err(|error| error.of_file(&database_path(directory), Stage::Load))
 }
 
 fn put_back(from: &Path, directory: &Path, replace: bool) -> Result<Restored> {

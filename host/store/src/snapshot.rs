@@ -1,6 +1,6 @@
 //! A snapshot: a read transaction that begins with the first read and ends when it is dropped.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use rusqlite::Connection;
 use tidemill_pipeline::{Failure, ProcessorId, Snapshot, Stage, StateSpace, Value};
@@ -56,19 +56,29 @@ impl SqliteSnapshot {
 /// A key space as a command reads it, at one moment.
 pub(crate) struct ReaderSnapshot {
     connection: Connection,
+    path: PathBuf,
     space: Option<i64>,
 }
 
 impl ReaderSnapshot {
-    pub(crate) fn open(connection: Connection, processor: &ProcessorId, space: &StateSpace) -> Result<Self> {
-        connection.execute_batch("BEGIN")?;
-        let space = entries::space(&connection, processor, space)?;
-        Ok(Self { connection, space })
+    /// Begins to read from the database of this path.
+    pub(crate) fn open(
+        connection: Connection,
+        path: PathBuf,
+        processor: &ProcessorId,
+        space: &StateSpace,
+    ) -> std::result::Result<Self, Failure> {
+        let begin = || {
+            connection.execute_batch("BEGIN")?;
+            entries::space(&connection, processor, space)
+        };
+        let space = begin().map_err(|error: StoreError| error.of_file(&path, Stage::Load))?;
+        Ok(Self { connection, path, space })
     }
 
     fn read<T: Default>(&self, read: impl FnOnce(&Connection, i64) -> Result<T>) -> std::result::Result<T, Failure> {
         let result = self.space.map_or_else(|| Ok(T::default()), |space| read(&self.connection, space));
-        result.map_err(|error: StoreError| error.classify(Stage::Load))
+        result.map_err(|error: StoreError| error.of_file(&self.path, Stage::Load))
     }
 }
 

@@ -68,7 +68,8 @@ impl Sqlite {
     /// # Errors
     /// When the directory cannot be written, the file is no database of Tidemill, is of a newer one, or is damaged.
     pub fn open(directory: &Path, options: &Options) -> std::result::Result<Self, Failure> {
-        Self::open_at(directory, options, &integrity::boot_id()).map_err(|error| error.classify(Stage::Load))
+        Self::open_at(directory, options, &integrity::boot_id())
+            .map_err(|error| error.of_file(&database_path(directory), Stage::Load))
     }
 
     pub(crate) fn open_at(directory: &Path, options: &Options, boot: &str) -> Result<Self> {

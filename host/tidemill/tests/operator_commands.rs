@@ -367,6 +367,33 @@ fn a_backup_is_put_back_only_over_what_may_be_replaced() {
 }
 
 #[test]
+fn a_damaged_database_is_named_with_the_way_out_and_nothing_is_said_to_have_stopped() {
+    let place = Place::new();
+    place.done("backup copy.db");
+    let database = place.data().join("tidemill.db");
+    let whole = fs::read(&database).unwrap();
+    let hint =
+        "\n  hint: stop the host, look at the disk, and put a backup back with `tidemill restore FILE --force`\n";
+    // No database at all any more, and one whose pages behind the first make no sense.
+    let senseless = [&whole[..4096], &vec![0xA5; whole.len() - 4096][..]].concat();
+    for (content, cause) in
+        [(vec![0xA5; whole.len()], "file is not a database"), (senseless, "disk image is malformed")]
+    {
+        fs::write(&database, content).unwrap();
+        for command in
+            ["status", "state scan totals", "parked list", "pause totals", "reset totals --yes", "backup b.db"]
+        {
+            let said = place.fails(command, 1);
+            assert!(said.starts_with("error: the database `data/tidemill.db` is damaged: "), "{command}: {said}");
+            assert!(said.contains(cause) && said.ends_with(hint), "{command}: {said}");
+            assert_eq!(said.lines().count(), 2, "{command}: {said}");
+        }
+    }
+    place.done("restore copy.db --force");
+    assert_eq!(place.word(), "halted");
+}
+
+#[test]
 fn tail_prints_the_events_of_a_feed_and_ends_after_so_many() {
     let place = Place::new();
     assert_eq!(place.done("feed tail orders --from first -n 1"), "{\"user\":\"ada\",\"amount\":3}\n");

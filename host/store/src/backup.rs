@@ -13,7 +13,7 @@ use tidemill_pipeline::{Failure, Stage, failpoint};
 use crate::{
     connection::{database_path, open_read_only, sync_directory},
     error::{Result, StoreError},
-    schema,
+    schema, shape,
 };
 
 /// Writes the database of a data directory to a new file, as it is at one moment, whether a host runs or not. A database of an
@@ -21,7 +21,8 @@ use crate::{
 /// owner alone. Blocks.
 ///
 /// # Errors
-/// When the file exists, the database cannot be read or is of a newer schema, or the file not written. Then there is no file.
+/// When the file exists, the database cannot be read, is of a newer schema or not what its schema consists of, or the file not
+/// written. Then there is no file.
 pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Failure> {
     write_backup(directory, to).map_err(|error| error.of_file(&database_path(directory), Stage::Load))
 }
@@ -29,6 +30,8 @@ pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Failure> {
 fn write_backup(directory: &Path, to: &Path) -> Result<()> {
     let connection = open_read_only(&database_path(directory))?;
     schema::require_known(&connection)?;
+    // Better now, while the database is there, than when the copy is needed.
+    shape::require(&connection)?;
     // SQLite writes into an empty file. Making it here settles who owns the name and who may read it.
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
     let file = made.map_err(|error| {

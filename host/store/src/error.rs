@@ -35,6 +35,8 @@ pub(crate) enum StoreError {
     SqliteTooOld(&'static str),
     #[error("the database is damaged: {0}")]
     Damaged(String),
+    #[error("the database is not what schema {version} consists of: {difference}")]
+    Shape { version: u32, difference: String },
     #[error("`{path}`: {source}")]
     File { path: PathBuf, source: std::io::Error },
     #[error("{cause}")]
@@ -50,6 +52,8 @@ pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 const BACKUP_HINT: &str = "stop the host, look at the disk, and put a backup back with `tidemill restore FILE --force`";
 
 const DISK_HINT: &str = "look at the disk, then start again: the database is checked at the start";
+
+const SHAPE_HINT: &str = "did another program change it? A restore would refuse a copy: undo that change, or put a backup of before back with `tidemill restore FILE --force`";
 
 const OWNER_HINT: &str = "the data directory must belong to the user that runs Tidemill";
 
@@ -111,6 +115,7 @@ impl StoreError {
             | Self::SchemaOlder { .. }
             | Self::SqliteTooOld(_)
             | Self::Damaged(_)
+            | Self::Shape { .. }
             | Self::File { .. }
             | Self::Refused { .. }
             | Self::Closed
@@ -135,6 +140,9 @@ impl StoreError {
             (Self::Unreadable(what), _) => {
                 (format!("the database `{name}` holds {what}, which this program does not write"), BACKUP_HINT)
             }
+            (Self::Shape { version, difference }, _) => {
+                (format!("the database `{name}` is not what schema {version} consists of: {difference}"), SHAPE_HINT)
+            }
             _ => return self.classify(stage),
         };
         Failure::broken(stage, cause).hint(hint)
@@ -156,6 +164,7 @@ impl StoreError {
             Self::ReadersBusy(..) => unavailable(cause),
             Self::Unreadable(_) | Self::Damaged(_) => broken(cause).hint(BACKUP_HINT),
             Self::Taken(_) => broken(cause).hint(TAKEN_HINT),
+            Self::Shape { .. } => broken(cause).hint(SHAPE_HINT),
             Self::Foreign(_) => broken(cause).hint("give another directory as `data` in the configuration"),
             Self::Missing(_) => broken(cause).hint("`tidemill run` makes it; check `data` in the configuration"),
             Self::SchemaNewer { .. } => broken(cause).hint("a newer Tidemill wrote it: use that one"),
@@ -250,6 +259,7 @@ mod tests {
             (StoreError::Superseded { processor, owner: "pid 1".into() }, Superseded, false, true),
             (StoreError::Unreadable("an empty cursor".into()), Broken, false, true),
             (StoreError::Damaged("a page".into()), Broken, true, true),
+            (StoreError::Shape { version: 3, difference: "a trigger".into() }, Broken, false, true),
             (StoreError::Taken("tidemill.db".into()), Broken, true, true),
             (StoreError::ReadersBusy(4, 30), Unavailable, false, false),
             (StoreError::Missing("data".into()), Broken, false, true),

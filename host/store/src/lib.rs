@@ -28,6 +28,7 @@ mod request;
 mod restore;
 mod rows;
 mod schema;
+mod shape;
 mod snapshot;
 mod sqlite;
 mod stored;

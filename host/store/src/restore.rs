@@ -22,7 +22,7 @@ use crate::{
     lock::{DataLock, Held},
     request::Outcome,
     rows::{NOW, json},
-    schema, stored,
+    schema, shape, stored,
 };
 
 /// More commits than are made between a backup and its restore: three years at ten thousand a second. It is a power of
@@ -50,8 +50,8 @@ pub struct Restored {
 /// each processor keeps is counted anew; the backup itself stays as it is.
 ///
 /// # Errors
-/// When a host runs on the directory, a database is there and `replace` is not set, or the backup is damaged or
-/// of a newer schema. Then the database is as it was.
+/// When a host runs on the directory, a database is there and `replace` is not set, or the backup is damaged, of a newer
+/// schema, or not what its schema consists of. Then the database is as it was.
 pub fn restore(from: &Path, directory: &Path, replace: bool) -> std::result::Result<Restored, Failure> {
     put_back(from, directory, replace).map_err(|error| error.of_file(&database_path(directory), Stage::Load))
 }
@@ -146,6 +146,7 @@ fn renew(prepared: &Path) -> Result<Vec<ProcessorId>> {
     if said != "ok" {
         return Err(StoreError::Damaged(integrity::finding(&said)));
     }
+    shape::require(&connection)?;
     schema::migrate(&mut connection)?;
     let recounted = stored::recount(&mut connection)?;
     jump_ahead(&mut connection)?;
@@ -188,6 +189,10 @@ fn of_backup(from: &Path, error: StoreError) -> StoreError {
     if let StoreError::SchemaNewer { found, known } = error {
         let cause = format!("{backup} has schema {found}, and this program knows only up to {known}");
         return StoreError::refused(cause, "a newer Tidemill wrote it: use that one");
+    }
+    if let StoreError::Shape { version, difference } = error {
+        let cause = format!("{backup} is not what schema {version} consists of, and nothing was changed: {difference}");
+        return StoreError::refused(cause, "put another backup back");
     }
     let what = match (&error, error.code()) {
         (StoreError::Damaged(_), _) | (_, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) => "is damaged",

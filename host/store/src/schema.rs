@@ -50,6 +50,20 @@ pub(crate) fn require_known(connection: &Connection) -> Result<()> {
     }
 }
 
+/// A database of this schema in memory, with nothing in it.
+pub(crate) fn fresh(schema: u32) -> Result<Connection> {
+    if schema > version() {
+        return Err(StoreError::SchemaNewer { found: schema, known: version() });
+    }
+    let connection = Connection::open_in_memory()?;
+    for (number, migration) in (1..=schema).zip(MIGRATIONS) {
+        connection.execute_batch(migration)?;
+        connection.pragma_update(None, "user_version", number)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    Ok(connection)
+}
+
 fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
     let known = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
     let found = found(connection)?;
@@ -76,7 +90,7 @@ fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
 }
 
 /// The schema of the file, 0 if it is empty.
-fn found(connection: &Connection) -> Result<u32> {
+pub(crate) fn found(connection: &Connection) -> Result<u32> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
     let (application, schema) = (number("application_id")?, number("user_version")?);
     let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

@@ -88,7 +88,24 @@ async fn a_database_of_an_older_schema_is_copied_as_it_is() {
         assert_eq!(restored, Restored { kept: None, recounted: Vec::new() });
         assert_eq!(number(&file, "PRAGMA user_version"), i64::from(schema), "the copy stays as it is");
         assert_eq!(Reader::open(elsewhere.path()).unwrap().status().unwrap().last().unwrap().state.rows, 2);
+        // What was brought up to date has the shape of what was made anew.
+        backup(elsewhere.path(), &directory.path().join("of the new one.db")).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_database_without_what_its_schema_consists_of_is_not_copied() {
+    let fixture = Fixture::new().await;
+    fixture.store.close().unwrap();
+    let file = fixture.path().join("copy.db");
+    rusqlite::Connection::open(database_path(fixture.path()))
+        .unwrap()
+        .execute_batch("DROP TRIGGER parked_gone")
+        .unwrap();
+    let failure = backup(fixture.path(), &file).unwrap_err();
+    let said = "tidemill.db` is not what schema 3 consists of: the trigger `parked_gone` is missing";
+    assert!(failure.cause.ends_with(said) && failure.hint.unwrap().starts_with("did another program change it?"));
+    assert!(!file.exists());
 }
 
 #[tokio::test]

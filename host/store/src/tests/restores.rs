@@ -133,9 +133,18 @@ async fn a_backup_that_is_not_ours_is_refused_under_its_own_name() {
     for (change, said) in [
         ("PRAGMA user_version = 99", "other.db` has schema 99, and this program knows only up to "),
         ("PRAGMA application_id = 7", "other.db` is no backup of Tidemill"),
+        ("DROP TABLE checkpoint", "and nothing was changed: the table `checkpoint` is missing"),
         (
-            "DROP TABLE checkpoint",
-            "other.db` holds what Tidemill does not write, and nothing was changed: no such table",
+            "DROP TRIGGER space_gone",
+            "other.db` is not what schema 3 consists of, and nothing was changed: the trigger `space_gone` is missing",
+        ),
+        (
+            "DROP INDEX parked_once; CREATE INDEX parked_once ON parked_event (processor)",
+            "and nothing was changed: the index `parked_once` is another one",
+        ),
+        (
+            "CREATE TRIGGER mine AFTER INSERT ON entry BEGIN DELETE FROM checkpoint; END",
+            "and nothing was changed: the trigger `mine` does not belong there",
         ),
         (
             "UPDATE processor SET epoch = 9223372036854775807",

@@ -118,7 +118,6 @@ impl LogLines {
         partition.clone_into(&mut self.partition);
         self.lines = 0;
         self.last_words.clear();
-        self.report(self.quota.as_ref().and_then(|quota| quota.left_out(Instant::now())));
     }
 
     pub(crate) fn enabled(&self, level: Level) -> bool {
@@ -147,8 +146,7 @@ impl LogLines {
     /// Says a line if the processor's quota has room for it.
     fn admit(&self, level: Level, line: &dyn fmt::Display) {
         let Some(quota) = &self.quota else { return self.emit(level, line) };
-        let ((admission, left_out), max) = (quota.admit(Instant::now()), quota.lines_max());
-        self.report(left_out);
+        let (admission, max) = (quota.admit(&self.processor, Instant::now()), quota.lines_max());
         if matches!(admission, Admission::Written | Admission::Nearly) {
             self.emit(level, line);
         }
@@ -164,18 +162,6 @@ impl LogLines {
             Admission::Written | Admission::LeftOut => return,
         };
         tracing::warn!(processor = self.processor, max, setting = "quotas.log-lines", hint, "{message}");
-    }
-
-    /// Says how many lines were left out, once their minute is over.
-    fn report(&self, left_out: Option<u64>) {
-        if let Some(lines) = left_out {
-            tracing::warn!(
-                processor = self.processor,
-                lines,
-                setting = "quotas.log-lines",
-                "log lines of the processor were left out"
-            );
-        }
     }
 
     /// What the call said of an error.

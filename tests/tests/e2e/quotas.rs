@@ -207,5 +207,9 @@ fn log_lines_past_the_quota_are_left_out_and_the_processing_goes_on() {
         let [line] = &lines[..] else { panic!("`{message}` once: {log}") };
         assert_eq!((&line["max"], &line["setting"]), (&json!(10), &json!("quotas.log-lines")));
     }
+    // The minute is not over, but nobody comes who could say it later.
+    let told = log_lines(&log, "log lines of the processor were left out");
+    let [told] = &told[..] else { panic!("how many were left out is said once: {log}") };
+    assert_eq!((&told["lines"], &told["processor"]), (&json!(14), &json!("grows")));
     assert_eq!(world.position("grows"), 6);
 }

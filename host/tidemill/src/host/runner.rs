@@ -208,6 +208,7 @@ impl Runner {
                 () = changed(&mut self.files) => again = self.reload(&running, &mut backoff).await,
                 Some(answer) = self.asked.recv() => answer.give(self.try_reload(&running).await.unwrap_or_else(Reloaded::Refused)),
                 () = due(again) => again = self.reload(&running, &mut backoff).await,
+                () = running.tell_lines() => {}
                 Some((request, done)) = self.requests.recv() => {
                     requests::execute(&running, request).await;
                     // A person may have repaired the publisher: what it says is asked for again.

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use futures_util::future::join_all;
@@ -14,7 +15,7 @@ use tidemill_pipeline::{
     Checkpoint, Claim, Commit, Durability, Failure, FeedName, Lane, Monitor, NewPartition, Observer, Order,
     PartitionKey, ReadFrom, Seen, StateGuard, StateSpace, Status, failpoint,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep_until};
 
 use super::{
     rest::Rest,
@@ -105,6 +106,12 @@ impl Running {
     /// Whether an older component runs, because the configured file does not load.
     pub(crate) fn is_outdated(&self) -> bool {
         self.outdated.load(Ordering::Relaxed)
+    }
+
+    /// Waits until log lines are left out and their minute is over, and says how many they were. May be dropped at any moment.
+    pub(crate) async fn tell_lines(&self) {
+        sleep_until(self.lines.full_until().await.into()).await;
+        self.lines.tell_ended(&self.claim.processor.name, Instant::now());
     }
 
     fn processor(&self) -> Processor {
@@ -293,5 +300,12 @@ impl Running {
             rest.outdated(processor);
         }
         true
+    }
+}
+
+impl Drop for Running {
+    /// However the host ends, it is said how many log lines were left out since it was said last.
+    fn drop(&mut self) {
+        self.lines.tell_rest(&self.claim.processor.name);
     }
 }

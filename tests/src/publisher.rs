@@ -115,6 +115,11 @@ impl Publisher {
         self.feed.refusals.lock().unwrap().extend(std::iter::repeat_n(headers.to_vec(), answers));
     }
 
+    /// No further answer is refused.
+    pub fn relent(&self) {
+        self.feed.refusals.lock().unwrap().clear();
+    }
+
     /// How many requests were answered.
     #[must_use]
     pub fn requests(&self) -> usize {

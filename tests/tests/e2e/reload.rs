@@ -1,6 +1,11 @@
 //! A component is replaced while its processor runs.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{
+    fs::{self, OpenOptions},
+    io::Write as _,
+    path::Path,
+    process::Command,
+};
 
 use e2e::{
     guest_host::{example, with_a_note},
@@ -221,6 +226,69 @@ fn a_host_that_starts_while_the_file_is_bad_runs_the_last_accepted_component_and
     assert_eq!((said.len(), &said[0]["cause"]), (1, &"the component ledger.wasm is not there".into()), "{log}");
     assert!(said[0]["hint"].as_str().unwrap().starts_with("build it"), "{log}");
     assert_eq!((log_lines(&log, REFUSED).len(), outdated(&log)), (0, "`ledger`".into()), "{log}");
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+}
+
+/// A run until everything is at rest, which waits for its feed. The component was accepted before, and all events are applied.
+fn waiting_run(seed: u64) -> (Publisher, Project, Vec<u8>, Host) {
+    let (publisher, project, first) = start(seed);
+    append(&publisher, 50);
+    project.run_until_idle();
+    publisher.refuse(10_000, &[]);
+    let mut host = project.run(&["--until-idle"]);
+    host.wait_for("the feed is not available; it is asked again", 2);
+    (publisher, project, first, host)
+}
+
+#[test]
+fn a_run_until_idle_whose_component_goes_bad_meanwhile_applies_everything_by_the_old_one_and_ends_with_1() {
+    let (publisher, project, first, mut host) = waiting_run(10);
+    project.put("ledger.wasm", &first[..first.len() / 2]);
+    host.wait_for(REFUSED, 1);
+    append(&publisher, 50);
+    publisher.relent();
+    assert_eq!(host.wait().code(), Some(1), "{}", host.complaints());
+    let log = host.complaints();
+    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["outdated"], &last["stopped"]), (&"`ledger`".into(), &serde_json::Value::Null), "{log}");
+    assert!(last["hint"].as_str().unwrap().ends_with("the lines above why a component does not load"), "{log}");
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+    assert_eq!(lineage(&project, "1"), [(Digest::of(&first).to_string(), 0, 100)]);
+}
+
+#[test]
+fn a_run_until_idle_whose_component_was_bad_only_meanwhile_ends_with_0() {
+    let (publisher, project, first, mut host) = waiting_run(11);
+    project.put("ledger.wasm", b"not yet");
+    host.wait_for(REFUSED, 1);
+    project.put("ledger.wasm", &with_a_note(&first, "repaired"));
+    host.wait_for(RELOADED, 1);
+    append(&publisher, 50);
+    publisher.relent();
+    assert!(host.wait().success(), "{}", host.complaints());
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+}
+
+#[test]
+fn a_run_until_idle_does_not_end_before_it_is_known_what_a_changed_component_comes_to() {
+    let (publisher, project, first, mut host) = waiting_run(12);
+    let (second, pipe) = (with_a_note(&first, "at the end"), project.path().join("pipe"));
+    // Whoever reads a pipe waits for who writes it, and the other way round.
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::rename(&pipe, project.path().join("ledger.wasm")).unwrap();
+    let mut slow = OpenOptions::new().write(true).open(project.path().join("ledger.wasm")).unwrap();
+    project.put("ledger.wasm", &second);
+    publisher.relent();
+    let before = publisher.requests();
+    wait_until("pages without events", || {
+        assert!(host.is_running(), "{}", host.complaints());
+        publisher.requests() >= before + 20
+    });
+    slow.write_all(&second).unwrap();
+    drop(slow);
+    assert!(host.wait().success(), "{}", host.complaints());
+    assert_eq!(host.logged(RELOADED), 1, "{}", host.complaints());
+    assert_eq!(project.status()["processors"][0]["component"], Digest::of(&second).to_string());
     assert_whole_ledger(&project, "ledger", "orders", &publisher);
 }
 

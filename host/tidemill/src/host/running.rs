@@ -32,6 +32,8 @@ pub(crate) struct Running {
     component: Mutex<Component>,
     /// Whether that is not what the configured file holds: the file does not load.
     outdated: AtomicBool,
+    /// Whether the configured file changed and it is not known yet whether it loads.
+    reloading: AtomicBool,
     /// Its components share it, whichever lane they are in and however often they are replaced.
     lines: Arc<LogQuota>,
     lanes: Mutex<BTreeMap<Option<PartitionKey>, Arc<Lane<Processor>>>>,
@@ -86,6 +88,7 @@ impl Running {
             wiring,
             component: Mutex::new(component),
             outdated: AtomicBool::new(false),
+            reloading: AtomicBool::new(false),
             lines,
             lanes: Mutex::default(),
             partitions: Mutex::default(),
@@ -106,6 +109,11 @@ impl Running {
     /// Whether an older component runs, because the configured file does not load.
     pub(crate) fn is_outdated(&self) -> bool {
         self.outdated.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the configured file changed and it is not known yet whether it loads. Until then nothing is at rest.
+    pub(crate) fn set_reloading(&self, reloading: bool) {
+        self.reloading.store(reloading, Ordering::Relaxed);
     }
 
     /// Waits until log lines are left out and their minute is over, and says how many they were. May be dropped at any moment.
@@ -278,6 +286,10 @@ impl Running {
     /// Whether nothing will happen by itself any more; and if so, what did not go well in this run. Nobody waits for
     /// the partitions of a feed that was given up.
     pub(crate) fn at_rest(&self, given_up: impl Fn(&FeedName) -> bool, rest: &mut Rest) -> bool {
+        // What a new file comes to belongs to the run in which it came.
+        if self.reloading.load(Ordering::Relaxed) {
+            return false;
+        }
         // Each is looked at once only: a moment later it may be at rest.
         let processor = &self.claim.processor.name;
         for (feed, _) in lock(&self.planned).iter().filter(|(_, planned)| !**planned) {

@@ -20,6 +20,7 @@ pub mod exit;
 pub mod failpoint;
 mod host;
 pub mod logging;
+mod outage;
 pub mod output;
 pub mod scaffold;
 pub mod serve;

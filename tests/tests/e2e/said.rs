@@ -147,6 +147,23 @@ fn a_request_that_is_refused_is_a_warning_and_one_that_is_done_is_told_in_words(
 }
 
 #[test]
+fn a_feed_that_cannot_be_discovered_is_said_at_first_and_then_ever_more_rarely() {
+    let project = Project::new(
+        "[feeds.orders]\nurl = \"http://127.0.0.1:1/\"\nprotocol = \"feedapi\"\n\
+         [processors.fickle]\ncomponent = \"fickle.wasm\"\nfeeds = [\"orders\"]\n",
+    );
+    project.put("fickle.wasm", &example("rust", "fickle"));
+    let mut host = project.run(&[]);
+    host.wait_for("the feed could not be discovered again", 2);
+    host.terminate();
+    assert!(host.wait().success());
+    let log = host.complaints();
+    let said = log_lines(&log, "the feed cannot be discovered now; it is tried again");
+    let tries: Vec<_> = said.iter().map(|line| line["tries"].as_u64().unwrap()).collect();
+    assert!(tries.starts_with(&[1, 2, 4]) && tries.len() <= 4, "{log}");
+}
+
+#[test]
 fn the_command_in_the_hint_of_a_lost_cursor_can_be_typed_as_it_stands() {
     let project = Project::new(
         "[feeds.orders]\nurl = \"file:orders.ndjson\"\n\

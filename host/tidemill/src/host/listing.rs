@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::wiring::{FEED_API, Feed};
+use crate::outage::Outage;
 
 /// How long after a discovery that failed for good it is tried again: a person may have repaired the feed.
 const BROKEN_WAIT: Duration = Duration::from_mins(1);
@@ -63,11 +64,12 @@ impl FeedListing {
 
     /// Discovers, and again at intervals and when asked, for as long as it is polled.
     pub(crate) async fn run(&self) {
-        let mut backoff = Backoff::new(self.retry);
+        let (mut backoff, mut outage) = (Backoff::new(self.retry), Outage::default());
         loop {
             let began = Instant::now();
             let wait = match self.feed.discover().await {
                 Ok(discovery) => {
+                    outage.end();
                     self.publish(discovery.partitions);
                     // The other protocols have no discovery: asking again would say the same.
                     if discovery.protocol == FEED_API { self.interval } else { Duration::MAX }
@@ -75,7 +77,7 @@ impl FeedListing {
                 Err(failure) => {
                     let wait = backoff.next(failure.retry_after);
                     let broken = failure.kind != FailureKind::Unavailable;
-                    self.complain(failure);
+                    self.complain(failure, &mut outage);
                     sleep(if broken { wait.max(BROKEN_WAIT) } else { wait }).await;
                     continue;
                 }
@@ -102,12 +104,15 @@ impl FeedListing {
         });
     }
 
-    fn complain(&self, failure: Failure) {
+    fn complain(&self, failure: Failure, outage: &mut Outage) {
         let (cause, hint) = (&failure.cause, failure.hint.as_deref());
-        if failure.kind == FailureKind::Unavailable {
-            tracing::warn!(feed = %self.name, %cause, hint, "the feed cannot be discovered now; it is tried again");
-        } else {
-            tracing::error!(feed = %self.name, %cause, hint, "the feed cannot be discovered");
+        let passes = failure.kind == FailureKind::Unavailable;
+        match outage.failed(&failure) {
+            Some(tries) if passes => {
+                tracing::warn!(feed = %self.name, %cause, hint, tries, "the feed cannot be discovered now; it is tried again");
+            }
+            Some(tries) => tracing::error!(feed = %self.name, %cause, hint, tries, "the feed cannot be discovered"),
+            None => tracing::debug!(feed = %self.name, %cause, "the feed could not be discovered again"),
         }
         self.listing.send_modify(|listing| listing.trouble = Some(failure));
     }

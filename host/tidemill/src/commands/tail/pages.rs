@@ -8,7 +8,7 @@ use tidemill_pipeline::{
 };
 use tokio::{sync::mpsc, time::sleep};
 
-use crate::{config::FeedConfig, host::Feed};
+use crate::{config::FeedConfig, host::Feed, outage::Outage};
 
 /// What one page may have in memory before it is printed, in bytes.
 const AHEAD_BYTES_MAX: u32 = 1024 * 1024;
@@ -52,13 +52,15 @@ struct Page {
 /// # Errors
 /// When waiting does not help.
 pub(in crate::commands) async fn discover(name: &FeedName, feed: &Feed) -> Result<Vec<PartitionId>, Failure> {
-    let mut backoff = Backoff::new(retry_policy());
+    let (mut backoff, mut outage) = (Backoff::new(retry_policy()), Outage::default());
     loop {
         match feed.discover().await {
             Ok(discovery) => return Ok(discovery.partitions.into_iter().map(|listed| listed.id).collect()),
             Err(failure) if failure.kind == FailureKind::Unavailable => {
                 let wait = backoff.next(failure.retry_after);
-                tracing::warn!(feed = %name, cause = %failure.cause, hint = failure.hint.as_deref(), ?wait, "the feed cannot be discovered now; asking again");
+                if let Some(tries) = outage.failed(&failure) {
+                    tracing::warn!(feed = %name, cause = %failure.cause, hint = failure.hint.as_deref(), tries, ?wait, "the feed cannot be discovered now; asking again");
+                }
                 sleep(wait).await;
             }
             Err(failure) => return Err(failure),
@@ -83,7 +85,7 @@ impl Follower {
     /// When waiting does not help.
     pub(in crate::commands) async fn run(self, mut from: ReadFrom, pieces: mpsc::Sender<Piece>) -> Result<(), Failure> {
         let mut source = self.feed.source(self.partition.clone());
-        let mut backoff = Backoff::new(retry_policy());
+        let (mut backoff, mut outage) = (Backoff::new(retry_policy()), Outage::default());
         let mut page_size = self.page_size;
         loop {
             let page = self.page(&mut source, Ask { from: from.clone(), page_size }, &pieces).await;
@@ -96,11 +98,13 @@ impl Follower {
             }
             if page.events > 0 || moved {
                 backoff.reset();
+                outage.end();
                 page_size = self.page_size;
             }
             match page.end {
                 Ok(PageEnd { cut: None, tail_events: 0 }) => {
                     backoff.reset();
+                    outage.end();
                     if page.events == 0 && self.until_end {
                         return Ok(());
                     }
@@ -116,16 +120,20 @@ impl Follower {
                     tracing::warn!(feed = %self.name, partition = %self.partition, tail_events, page_size, "a page brought events and no checkpoint; asking for a larger one");
                     sleep(wait).await;
                 }
-                Ok(PageEnd { cut: Some(failure), .. }) | Err(failure) => self.wait_after(failure, &mut backoff).await?,
+                Ok(PageEnd { cut: Some(failure), .. }) | Err(failure) => {
+                    self.wait_after(failure, &mut backoff, &mut outage).await?;
+                }
             }
         }
     }
 
-    async fn wait_after(&self, failure: Failure, backoff: &mut Backoff) -> Result<(), Failure> {
+    async fn wait_after(&self, failure: Failure, backoff: &mut Backoff, outage: &mut Outage) -> Result<(), Failure> {
         match failure.kind {
             FailureKind::Unavailable => {
                 let wait = backoff.next(failure.retry_after);
-                tracing::warn!(feed = %self.name, partition = %self.partition, cause = %failure.cause, hint = failure.hint.as_deref(), ?wait, "the feed is not available; asking again");
+                if let Some(tries) = outage.failed(&failure) {
+                    tracing::warn!(feed = %self.name, partition = %self.partition, cause = %failure.cause, hint = failure.hint.as_deref(), tries, ?wait, "the feed is not available; asking again");
+                }
                 sleep(wait).await;
                 Ok(())
             }

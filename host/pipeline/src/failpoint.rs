@@ -27,7 +27,7 @@ pub const POINTS: [(&str, &str); 32] = [
     ("before-commit", "host/store/src/writer.rs"),
     ("after-commit", "host/store/src/writer.rs"),
     ("before-reply", "host/store/src/writer.rs"),
-    ("after-reply", "host/pipeline/src/line.rs"),
+    ("after-reply", "host/pipeline/src/progress.rs"),
     ("before-finish", "host/pipeline/src/line.rs"),
     ("after-finish", "host/pipeline/src/line.rs"),
     ("component-kept", "host/tidemill/src/host/components.rs"),

@@ -13,13 +13,10 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use crate::{
     Claim, Commit, Failure, FailureKind, Held, PartitionKey, Processor, ProcessorName, StateGuard, StateSpace, Store,
-    Usage, WriteSet, cooldown::Cooldown,
+    Usage, WriteSet,
+    cooldown::Cooldown,
+    recent::{Recent, generation},
 };
-
-/// What the writes of a last commit may take in memory to be remembered for the next batch, in bytes, and what each takes
-/// beside its key and value.
-const RECENT_BYTES_MAX: usize = 2 * 1024 * 1024;
-const RECENT_ROW_BYTES: usize = 128;
 
 /// A processor's lane. With partitioned state every partition has one of its own.
 #[derive(Debug)]
@@ -56,7 +53,8 @@ impl<P> Lane<P> {
     /// before it is [answered](Seat::answered).
     pub(crate) async fn enter_ahead(&self) -> MutexGuard<'_, Seat<P>> {
         let mut seat = self.seat.lock().await;
-        if seat.recent.is_none() {
+        // An answer that is there already is heard, too.
+        if seat.recent.is_none() || seat.unanswered.as_ref().is_some_and(|answer| !answer.is_empty()) {
             seat.answered().await;
         }
         seat
@@ -83,8 +81,8 @@ pub struct Seat<P> {
     generation: Option<u64>,
     /// The keys that have parked events, as long as they are known.
     held: Option<Arc<Held>>,
-    /// What the last commit writes, and the generation that it makes.
-    recent: Option<(u64, WriteSet)>,
+    /// What the last commit writes, unless that is too much.
+    recent: Option<Recent>,
     /// The answer to the last commit, if nobody in the lane has heard it yet: whether it was made. What is known above is as it
     /// is then.
     unanswered: Option<oneshot::Receiver<bool>>,
@@ -131,7 +129,11 @@ impl<P: Processor> Seat<P> {
     #[must_use]
     pub fn recent(&self, guard: &StateGuard, checkpoint: u64) -> WriteSet {
         let now = generation(guard, checkpoint);
-        self.recent.as_ref().filter(|(then, _)| *then == now).map(|(_, writes)| writes.clone()).unwrap_or_default()
+        self.recent
+            .as_ref()
+            .filter(|recent| recent.generation == now)
+            .map(|recent| recent.writes.clone())
+            .unwrap_or_default()
     }
 
     /// The keys that have parked events. Ask for the guard first. Who changes them raises a generation that the commit
@@ -197,7 +199,8 @@ impl<P: Processor> Seat<P> {
                 }
             }
         }
-        self.recent = remembered(&commit);
+        self.recent = None;
+        self.recent = Recent::of(&commit);
         let (told, answer) = oneshot::channel();
         self.unanswered = Some(answer);
         let (warned, processor) = (Arc::clone(&self.warned), self.claim.processor.clone());
@@ -224,21 +227,5 @@ fn warn(usage: &Usage, processor: &ProcessorName, warned: &Lock<BTreeMap<&'stati
         if warned.entry(share.setting).or_default().begin() {
             share.warn(processor);
         }
-    }
-}
-
-/// What a commit writes, and the generation that it makes, unless that is too much.
-fn remembered(commit: &Commit) -> Option<(u64, WriteSet)> {
-    let Commit { step, guard, writes, .. } = commit;
-    let bytes = writes.bytes() + writes.len() * RECENT_ROW_BYTES;
-    let step = step.as_ref().filter(|_| bytes <= RECENT_BYTES_MAX)?;
-    Some((generation(guard, step.from_generation) + 1, writes.made()))
-}
-
-/// The generation that guards the lane's state: its own where it is shared, else that of the partition's checkpoint.
-fn generation(guard: &StateGuard, checkpoint: u64) -> u64 {
-    match guard {
-        StateGuard::Shared { generation } => *generation,
-        StateGuard::Partition(_) => checkpoint,
     }
 }

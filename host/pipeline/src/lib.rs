@@ -35,6 +35,7 @@ mod key;
 mod held;
 mod cooldown;
 mod queues;
+mod recent;
 mod lane;
 mod aside;
 mod parkings;

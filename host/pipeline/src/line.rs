@@ -6,13 +6,13 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{MutexGuard, mpsc, watch},
     time::Instant,
 };
 
 use crate::{
     Batch, Commit, Committed, Durability, Failed, Failure, FailureKind, Fetched, Instances, Lane, Order, Overlay,
-    Parking, Processor, ProcessorName, ReadFrom, Refusal, Stage, Status, Step, Store, WorkerSettings,
+    Parking, Processor, ProcessorName, ReadFrom, Refusal, Seat, Stage, StateGuard, Status, Step, Store, WorkerSettings,
     apply::{Applied, Policy, Unapplied, apply, halted, refused},
     failpoint,
     intake::{Intake, Next},
@@ -49,9 +49,18 @@ impl<'a, P: Processor + 'a, T: Store> Line<'a, P, T> {
             }
         };
         // Whatever ended it, the store is left when it has answered: what failed there is what counts.
-        let turn = self.answered().await.err().unwrap_or(turn);
+        let answer = self.answered().await;
         self.progress.end();
-        turn
+        match (turn, answer) {
+            (turn, Ok(())) => turn,
+            (turn, Err(failed)) => {
+                if matches!(turn, Turn::Ordered) {
+                    // Whoever copes with the failure has to find the order.
+                    self.orders.mark_changed();
+                }
+                failed
+            }
+        }
     }
 
     /// The straight line: spans, batch, lane, component, commit.
@@ -75,15 +84,17 @@ impl<'a, P: Processor + 'a, T: Store> Line<'a, P, T> {
             return Ok(());
         }
 
-        let settings = self.settings;
+        let WorkerSettings { on_reject, parking, writes, observer, .. } = self.settings;
         let mut seat = self.progress.beside(in_turn(self.lane.enter_ahead(), self.orders)).await?;
+        if self.progress.has_failed() {
+            return self.answered().await;
+        }
         let guard = seat.guard(self.store).await?;
-        let mut overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), settings.writes)
+        let mut overlay = Overlay::new(self.store.snapshot(seat.claim(), seat.space()), *writes)
             .knowing(seat.recent(&guard, self.progress.checkpoint.generation));
-        if settings.observer.is_some() {
+        if observer.is_some() {
             overlay = overlay.keeping_before();
         }
-        let WorkerSettings { on_reject, parking, .. } = settings;
         let resolutions = self.progress.checkpoint.resolutions.clone();
         let policy = Policy { on_reject: *on_reject, parking, resolutions: &resolutions, named: false };
         let held = match parking {
@@ -97,7 +108,11 @@ impl<'a, P: Processor + 'a, T: Store> Line<'a, P, T> {
         let bounds = self.pace.bounds();
         failpoint::reach("before-process");
         let applied = apply(&mut seat.processor, &batch, overlay, bounds, policy, held, fresh);
-        let applied = self.progress.beside(applied).await;
+        let mut applied = self.progress.beside(applied).await;
+        if let Ok(applied) = &mut applied {
+            // Nothing more is read, and the answer may take its time.
+            applied.overlay.close();
+        }
 
         // What follows counts only if the state that was read is there: after the commits before this batch.
         self.answered().await?;
@@ -118,6 +133,18 @@ impl<'a, P: Processor + 'a, T: Store> Line<'a, P, T> {
         };
 
         failpoint::reach("after-process");
+        self.commit(seat, guard, batch, applied, began.elapsed()).await
+    }
+
+    /// Gives the store a batch that was applied, and waits for the answer where something hangs on it.
+    async fn commit(
+        &mut self,
+        mut seat: MutexGuard<'a, Seat<P>>,
+        guard: StateGuard,
+        batch: Arc<Batch>,
+        applied: Applied,
+        applying: Duration,
+    ) -> Result<(), Turn> {
         self.pace.took(batch.len(), applied.took);
         *self.overtimes = None;
         *self.spans_max = self.spans_max.saturating_mul(2);
@@ -125,9 +152,9 @@ impl<'a, P: Processor + 'a, T: Store> Line<'a, P, T> {
         let code = applied.computed.then(|| seat.processor.code());
         let step = self.advance(&batch);
         let promised = self.promised(&applied);
-        let durability = if promised { Durability::Full } else { settings.durability };
+        let durability = if promised { Durability::Full } else { self.settings.durability };
         let Applied { overlay, aside, cost, .. } = applied;
-        let seen = settings.observer.as_ref().map(|observer| {
+        let seen = self.settings.observer.as_ref().map(|observer| {
             let committed = Committed {
                 processor: claim.processor.name.clone(),
                 batch: Arc::clone(&batch),
@@ -136,7 +163,7 @@ impl<'a, P: Processor + 'a, T: Store> Line<'a, P, T> {
                 skipped: aside.skipped,
                 cost,
                 component: code.as_ref().map(|code| code.component),
-                applying: began.elapsed(),
+                applying,
                 committing: Duration::ZERO,
             };
             (Arc::clone(observer), committed, Instant::now())
@@ -152,7 +179,7 @@ impl<'a, P: Processor + 'a, T: Store> Line<'a, P, T> {
             cost,
             seen,
         };
-        self.strain.look(&made.processor, &batch, &writes, settings.writes);
+        self.strain.look(&made.processor, &batch, &writes, self.settings.writes);
         tracing::debug!(
             generation = step.from_generation,
             writes = made.written,
@@ -167,6 +194,8 @@ impl<'a, P: Processor + 'a, T: Store> Line<'a, P, T> {
         self.progress.sent(seat.send(self.store, commit), made);
         if promised || lives_on {
             self.answered().await?;
+        }
+        if lives_on {
             seat.processor.committed();
         }
         Ok(())

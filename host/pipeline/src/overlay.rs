@@ -3,7 +3,7 @@
 use std::{collections::btree_map, iter::Peekable, ops::Bound, sync::Arc};
 
 use crate::{
-    Change, Failure, Value, WriteSet, failpoint,
+    Change, Failure, Stage, Value, WriteSet, failpoint,
     lengths::Lengths,
     write_set::{Writes, size},
 };
@@ -208,6 +208,11 @@ impl Overlay {
         self.bytes = self.bytes_settled;
     }
 
+    /// Closes the snapshot: nothing more is read. What was written stays.
+    pub fn close(&mut self) {
+        self.base = Box::new(Closed);
+    }
+
     /// What the calls that went well changed, if what was before is kept; else nothing.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
@@ -224,6 +229,26 @@ impl Overlay {
     pub fn into_writes(self) -> WriteSet {
         assert!(self.current.is_empty(), "a call is settled or discarded before its writes are taken");
         WriteSet::of(self.settled, self.bytes_settled, self.lengths)
+    }
+}
+
+/// A snapshot that is closed.
+struct Closed;
+
+impl Closed {
+    fn read<T>() -> Result<T, Failure> {
+        let failure = Failure::broken(Stage::Process, "the state was read after its batch was applied");
+        Err(failure.hint("this is a bug of Tidemill: please report it with the log"))
+    }
+}
+
+impl Snapshot for Closed {
+    fn get(&mut self, _: &str) -> Result<Option<Value>, Failure> {
+        Self::read()
+    }
+
+    fn scan(&mut self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<(String, Value)>, Failure> {
+        Self::read()
     }
 }
 

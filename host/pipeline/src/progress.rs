@@ -83,6 +83,11 @@ impl<'a> Progress<'a> {
         self.underway.is_some()
     }
 
+    /// Whether the last commit was not made, which [`answered`](Self::answered) will say.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
     /// Waits for something, and hears the answer to the commit on its way as soon as it comes.
     pub(crate) async fn beside<R>(&mut self, work: impl Future<Output = R>) -> R {
         let mut work = std::pin::pin!(work);

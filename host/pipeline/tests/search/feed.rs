@@ -1,5 +1,7 @@
 //! A feed from a vector: its spans are always cut the same way.
 
+use std::time::Duration;
+
 use tidemill_pipeline::{Ask, Cursor, Event, Failure, Metadata, PageEnd, ReadFrom, Source, Span, SpanSink};
 
 /// What becomes of an event.
@@ -42,6 +44,9 @@ pub(crate) fn cursor(spans: usize) -> Cursor {
     Cursor::new(&spans.to_string()).unwrap()
 }
 
+/// How long a page takes: longer than whatever is ready.
+const PAGE: Duration = Duration::from_millis(1);
+
 /// Reads spans. A page has all that are left.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -52,6 +57,7 @@ pub(crate) struct Reader {
 
 impl Source for Reader {
     async fn fetch(&mut self, ask: Ask, spans: &mut SpanSink) -> Result<PageEnd, Failure> {
+        tokio::time::sleep(PAGE).await;
         let at = ask.from.cursor().map_or(0, |cursor| cursor.as_str().parse().unwrap());
         for (number, events) in self.spans.iter().enumerate().skip(at) {
             if spans.push(span(number, events, self.repaired)).await.is_err() {

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 
 use proptest::{collection::vec, prelude::*};
 use tidemill_pipeline::{
-    BEHIND, BatchBounds, Checkpoint, KeyOrder, ParkedEvent, Parking, Quota, ReadFrom, RejectPolicy, Status, Value,
+    BEHIND, BatchBounds, Checkpoint, Exit, KeyOrder, ParkedEvent, Parking, Quota, ReadFrom, RejectPolicy, Status, Value,
 };
 
 use crate::{
@@ -118,6 +118,18 @@ fn the_next_batch_is_applied_while_the_store_works_on_the_commit_before_it() {
     let seen = world.run();
     assert_eq!((seen.state, seen.commits.len()), (world.applied_before(batches), batches));
     assert_eq!(seen.beside, batches - 1, "all but the first");
+}
+
+#[test]
+fn an_order_that_comes_while_a_commit_fails_is_followed() {
+    let spans = vec![vec![Given { kind: Kind::Fine, letter: 0 }]];
+    let bounds = BatchBounds { events_max: 1, bytes_max: 1_000 };
+    let (on_reject, parking, naming, cost_max) = (RejectPolicy::Halt, Parking::Event, Naming::Right, usize::MAX);
+    let world = World { spans, bounds, on_reject, parking, naming, cost_max, stale: false, repaired: false };
+    for rows_max in [None, Some(0)] {
+        let quota = Quota { rows_max, bytes_max: None };
+        assert_eq!(world.stop_beside_the_first_commit(quota), Exit::Stopped);
+    }
 }
 
 #[test]

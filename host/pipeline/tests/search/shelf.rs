@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tidemill_pipeline::{
@@ -13,12 +14,10 @@ use tidemill_pipeline::{
     StateSpace, Status, Store, Stored, Usage, Value,
 };
 
-use tokio::task::yield_now;
-
 use crate::component::LOG;
 
-/// How often whoever else is ready gets a turn while a commit is under way.
-const TURNS: usize = 5;
+/// How long a commit takes: long enough for whoever is ready.
+const COMMIT: Duration = Duration::from_millis(1);
 
 /// The store, and whether it works on a commit. Clones share it.
 #[derive(Clone, Debug)]
@@ -109,9 +108,7 @@ impl Store for Shelf {
 
     async fn commit(&self, commit: Commit) -> Result<Usage, Failure> {
         assert!(!self.1.swap(true, Ordering::SeqCst), "one commit comes after the other");
-        for _ in 0..TURNS {
-            yield_now().await;
-        }
+        tokio::time::sleep(COMMIT).await;
         self.1.store(false, Ordering::SeqCst);
         let mut kept = self.0.lock().unwrap();
         let undone = kept.clone();

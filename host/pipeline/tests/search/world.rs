@@ -13,7 +13,11 @@ use tidemill_pipeline::{
     ReadFrom, Rehearsal, RehearsalSettings, RehearsedState, RejectPolicy, Retried, RetryPolicy, Seen, Settled,
     StateSpace, Value, Worker, WorkerSettings, WriteBounds, retry_parked,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    runtime::Runtime,
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use crate::{
     component::{Component, LOG, Naming},
@@ -72,6 +76,11 @@ fn claim() -> Claim {
     Claim { processor: ProcessorId { name: ProcessorName::new("search"), version: 1 }, epoch: 1 }
 }
 
+/// A runtime whose time passes when nobody has anything to do.
+fn paused() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
 impl World {
     /// Runs a worker until nothing more happens, in paused time.
     pub(crate) fn run(&self) -> Outcome {
@@ -80,7 +89,7 @@ impl World {
 
     /// The same where the store keeps no more than this.
     pub(crate) fn run_within(&self, quota: Quota) -> Outcome {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused();
         runtime.block_on(self.live(quota))
     }
 
@@ -117,7 +126,7 @@ impl World {
             before += batch.batch.len();
             ended = batch.end.is_some();
         });
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = paused();
         runtime.block_on(run).unwrap();
         let log = match rehearsal.state().entries().unwrap().remove(LOG) {
             Some(Value::Text(log)) => log,
@@ -170,10 +179,28 @@ impl World {
         }
     }
 
+    /// Tells the worker to stop while the store, which keeps no more than this, works on its first commit. Says how it ended.
+    pub(crate) fn stop_beside_the_first_commit(&self, quota: Quota) -> Exit {
+        let runtime = paused();
+        runtime.block_on(async {
+            let shelf = Shelf::new(IDENTITY);
+            shelf.0.lock().unwrap().quota = quota;
+            let (orders, told) = watch::channel(Order::default());
+            let monitor = Arc::new(Monitor::new(Seen::default()));
+            let worker = self.worker(shelf.clone(), self.component(), told, &monitor, &Arc::default());
+            let worker = tokio::spawn(worker.run());
+            while !shelf.1.load(Ordering::SeqCst) {
+                sleep(Duration::from_micros(100)).await;
+            }
+            orders.send_modify(|order| order.stop = true);
+            timeout(Duration::from_hours(1), worker).await.expect("it finds the order").unwrap()
+        })
+    }
+
     /// Retries the queues of all keys and what has none, so many events at a time, with the component of this world, until
     /// each is empty or its first is refused.
     pub(crate) fn retry_queues(&self, shelf: &Shelf, together: usize) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = paused();
         let lane = Lane::new(self.component(), claim(), StateSpace::Shared);
         let queues: Vec<_> = shelf.0.lock().unwrap().parked.iter().map(Settled::from).collect();
         runtime.block_on(async {
@@ -206,7 +233,7 @@ impl World {
 
     /// Retries what is parked, each in its turn, with the component of this world; says how many were refused again.
     pub(crate) fn retry(&self, shelf: &Shelf, parked: &[ParkedEvent]) -> usize {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = paused();
         let lane = Lane::new(self.component(), claim(), StateSpace::Shared);
         runtime.block_on(async {
             let mut refused = 0;

@@ -100,6 +100,12 @@ impl Publisher {
         self.feed.partitions[partition].lock().unwrap().clone()
     }
 
+    /// How many events a partition has.
+    #[must_use]
+    pub fn count(&self, partition: usize) -> usize {
+        self.feed.partitions[partition].lock().unwrap().len()
+    }
+
     /// From now on so many of 100 answers break in the middle.
     pub fn set_breaks(&self, percent: usize) {
         self.feed.breaks.store(percent, Ordering::Relaxed);

@@ -71,7 +71,7 @@ impl Den {
 
     /// Gives the neighbours so many events more.
     pub(crate) fn feed_neighbours(&self, events: usize) {
-        let begin = self.neighbours.events(0).len();
+        let begin = self.neighbours.count(0);
         let event = |number: usize| format!("{{\"user\":\"u{}\",\"amount\":{number}}}", number % 7);
         self.neighbours.append(0, (begin..begin + events).map(event));
     }
@@ -119,7 +119,7 @@ impl Den {
 
     /// Waits until the neighbours have all of their events.
     pub(crate) fn wait_for_neighbours(&self, host: &mut Host) -> Result<()> {
-        let events = i64::try_from(self.neighbours.events(0).len())?;
+        let events = i64::try_from(self.neighbours.count(0))?;
         self.wait(host, "the neighbours' end", |stands| done(stands) == events)
     }
 
@@ -131,7 +131,7 @@ impl Den {
     /// Waits until the neighbours have all of their events, and checks that they have each once, and nothing else.
     pub(crate) fn check_neighbours(&self, host: &mut Host) -> Result<()> {
         self.wait_for_neighbours(host)?;
-        let count = self.neighbours.events(0).len();
+        let count = self.neighbours.count(0);
         fold::check(&self.project, &self.neighbours)?;
         let mut wanted = BTreeMap::<String, usize>::new();
         (0..count).for_each(|number| *wanted.entry(format!("total/u{}", number % 7)).or_default() += number);

@@ -35,7 +35,7 @@ fn start(seed: u64) -> (Publisher, Project, Vec<u8>) {
 
 fn append(publisher: &Publisher, count: usize) {
     for partition in 0..publisher.partitions() {
-        let next = publisher.events(partition).len();
+        let next = publisher.count(partition);
         publisher.append(partition, (next..next + count).map(|number| format!("{{\"number\":{number}}}")));
     }
 }
@@ -55,7 +55,7 @@ fn wait_for_all(project: &Project, publisher: &Publisher) {
     wait_until("the last event", || {
         (0..publisher.partitions()).all(|partition| {
             let position = &project.partition("ledger", &partition.to_string())["position"];
-            *position == publisher.events(partition).len()
+            *position == publisher.count(partition)
         })
     });
 }

@@ -49,7 +49,7 @@ impl World {
 }
 
 fn append(publisher: &Publisher, partition: usize, count: usize) {
-    let next = publisher.events(partition).len();
+    let next = publisher.count(partition);
     publisher.append(partition, (next..next + count).map(|number| format!("{{\"number\":{number}}}")));
 }
 

@@ -113,7 +113,7 @@ impl Crowd {
         for partition in 0..PARTITIONS {
             let at = stands.iter().find(|stands| stands.partition == partition.to_string());
             let at = at.map_or(0, |stands| stands.position);
-            let events = self.publisher.events(partition).len();
+            let events = self.publisher.count(partition);
             let wanted = usize::try_from(at)? + AHEAD;
             self.publisher.append_numbered(partition, wanted.saturating_sub(events));
         }

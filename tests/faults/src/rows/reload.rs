@@ -196,7 +196,7 @@ impl Load {
     fn feed(&self) -> Result<()> {
         for stands in self.database.partitions("ledger")? {
             let partition: usize = stands.partition.parse()?;
-            let events = self.publisher.events(partition).len();
+            let events = self.publisher.count(partition);
             let wanted = usize::try_from(stands.position)? + AHEAD;
             self.publisher.append_numbered(partition, wanted.saturating_sub(events));
         }

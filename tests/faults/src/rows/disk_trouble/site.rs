@@ -108,8 +108,7 @@ impl Site {
 
     pub(super) fn caught_up(&self) -> bool {
         let data = self.data();
-        (0..PARTITIONS)
-            .all(|partition| standing::position(&data, partition) == self.publisher.events(partition).len() as u64)
+        (0..PARTITIONS).all(|partition| standing::position(&data, partition) == self.publisher.count(partition) as u64)
     }
 
     /// Ends a host, which may have ended already, but not by a crash. Gives its code and what it complained of.

@@ -75,7 +75,7 @@ impl Poison {
         let state = database.state("fickle")?;
         for partition in 0..PARTITIONS {
             let name = partition.to_string();
-            let events = self.publisher.events(partition).len();
+            let events = self.publisher.count(partition);
             let applied = events - wanted.iter().filter(|(at, _)| *at == name).count();
             let count = state.get(&format!("fickle/witness/{name}")).map_or("0", String::as_str);
             holds!(count == applied.to_string(), "partition {name}: {count} events were applied, not {applied}");

@@ -86,8 +86,7 @@ impl World for Reset {
     fn settle(&mut self) -> Result<()> {
         let database = self.database()?;
         if let Some(request) = self.request.take() {
-            let ends: Vec<u64> =
-                (0..PARTITIONS).map(|partition| self.publisher.events(partition).len() as u64).collect();
+            let ends: Vec<u64> = (0..PARTITIONS).map(|partition| self.publisher.count(partition) as u64).collect();
             run_until(&self.project, request, || {
                 let at: Vec<u64> = database.partitions("ledger")?.into_iter().map(|stands| stands.position).collect();
                 Ok(at == ends)

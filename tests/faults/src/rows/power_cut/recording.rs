@@ -113,7 +113,7 @@ impl Recorder {
         for _ in 0..times {
             self.append();
             for partition in 0..PARTITIONS {
-                let wanted = self.publisher.events(partition).len() as u64;
+                let wanted = self.publisher.count(partition) as u64;
                 wait_until("the events are applied", || standing::position(&data, partition) == wanted);
             }
         }

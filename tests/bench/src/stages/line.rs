@@ -18,7 +18,7 @@ use tidemill_feeds::{Address, Feed, FeedSettings, LineForm, Page, PageBounds, Pr
 use tidemill_pipeline::{
     Ask, Batch, BatchBounds, Call, Commit, Digest, Failure, FeedName, Fetched, Instances, NewPartition, Overlay,
     PartitionId, PartitionKey, Processor as _, ProcessorId, ProcessorName, ReadFrom, Snapshot, Source as _, Span,
-    StateGuard, StateSpace, Status, Step, Store as _, Value, WriteBounds, way,
+    StateGuard, StateSpace, Status, Step, Store as _, Value, WriteBounds, WriteSet, way,
 };
 use tidemill_store::{Options, Sqlite};
 use tokio::runtime::Runtime;
@@ -84,6 +84,8 @@ impl Machinery {
         let mut ignoring = self.engine.processor(&self.ignoring, processor_settings("ignoring", self.instances));
         let mut took = Took::default();
         let mut from = ReadFrom::First;
+        // As in a lane, a batch finds at hand what the one before it wrote.
+        let mut recent = WriteSet::default();
         let mut events = 0;
         for pages in pages.chunks(BATCH / 1_000) {
             took.parse += parsed(&from, &key.partition, pages)?;
@@ -108,7 +110,7 @@ impl Machinery {
             let call = |snapshot: Box<dyn Snapshot>| Call {
                 batch: Arc::clone(&batch),
                 events: 0..batch.len(),
-                overlay: Overlay::new(snapshot, WriteBounds::default()),
+                overlay: Overlay::new(snapshot, WriteBounds::default()).knowing(recent.clone()),
                 fresh: false,
             };
             let begun = ProcessTime::now();
@@ -130,8 +132,10 @@ impl Machinery {
                 status: Status::Running,
                 error: None,
             };
+            let writes = overlay.into_writes();
+            recent = writes.clone();
             let whole = Commit {
-                writes: overlay.into_writes(),
+                writes,
                 code: Some(processor.code()),
                 ..Commit::of_step(claim.clone(), guard(state), step(generation, batch.len() as u64))
             };

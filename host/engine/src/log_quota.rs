@@ -60,7 +60,7 @@ impl LogQuota {
         }
     }
 
-    /// Says in the host's log how many lines a minute has left out that is over, if nobody said it yet.
+    /// Says in the host's log how many lines were left out in a minute that is over, if nobody said it yet.
     pub fn tell_ended(&self, processor: &ProcessorName, now: Instant) {
         let left_out = self.minute().end(now);
         tell(processor.as_str(), left_out);
@@ -76,7 +76,7 @@ impl LogQuota {
         self.lines_max
     }
 
-    /// Counts a line, and says what becomes of it. If a minute has ended with it, it is told what that has left out.
+    /// Counts a line, and says what becomes of it. If a minute was over before it, it is said how many that one left out.
     pub(crate) fn admit(&self, processor: &str, now: Instant) -> Admission {
         let (admission, left_out) = self.count(now);
         tell(processor, left_out);

@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     Bounds, json, page,
-    source::{BEHIND, RESET},
+    source::{RESET, SOME_CURSOR},
 };
 
 /// A span does not go on past a multiple of this.
@@ -225,7 +225,7 @@ impl Reader<'_> {
         let (max, offset) = (self.bounds.line_bytes_max, self.start + self.line_start as u64);
         let cause = format!("the line at byte {offset} is longer than {max} bytes");
         let hint = format!(
-            "raise `line-bytes-max` of the feed, or leave it out: `{RESET} --feed {} --partition 0 --to {BEHIND}`",
+            "raise `line-bytes-max` of the feed, or leave it out: `{RESET} --feed {} --partition 0 --to {SOME_CURSOR}`",
             self.feed
         );
         Err(Failure::broken(Stage::Fetch, cause).hint(hint))

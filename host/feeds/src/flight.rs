@@ -10,7 +10,7 @@ use crate::{
     feed::{Dialect, Place},
     http::body_failure,
     request,
-    source::{BEHIND, RESET},
+    source::{RESET, SOME_CURSOR},
 };
 
 /// How a page ended.
@@ -175,7 +175,7 @@ fn cut(feed: &Feed, partition: &PartitionId, page: &Page, start: &ReadFrom, erro
     let tail_events = page.tail_events();
     let (feed, at) = (&feed.shared.name, page.at());
     let cause = format!("the page after {at} is not valid: {error}");
-    let reset = format!("{RESET} --feed {feed} --partition {partition} --to {BEHIND}");
+    let reset = format!("{RESET} --feed {feed} --partition {partition} --to {SOME_CURSOR}");
     let failure = match error.problem {
         PageProblem::Line(_) => {
             let from = at.cursor().map(|cursor| format!(" --from {cursor}")).unwrap_or_default();

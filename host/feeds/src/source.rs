@@ -13,12 +13,12 @@ pub struct FeedSource {
     processor: Option<ProcessorName>,
 }
 
-/// Begins the commands in hints that need the name of the processor that reads. One fetch may serve several, so it comes last;
-/// and who only looks has nothing to reset.
+/// Begins the commands in hints that need the name of the processor that reads. One fetch may serve several, so the name is put in
+/// last; and who only looks has nothing to reset.
 pub(crate) const RESET: &str = "tidemill reset PROCESSOR";
 
 /// Stands in such a command for a cursor that only the publisher knows.
-pub(crate) const BEHIND: &str = "CURSOR";
+pub(crate) const SOME_CURSOR: &str = "CURSOR";
 
 enum Way {
     Publisher(Reader<PublishedPages>),
@@ -55,7 +55,7 @@ fn begin_elsewhere(hint: &str) -> Option<String> {
     let (before, reset) = hint.split_once(&format!("`{RESET}"))?;
     let (reset, after) = reset.split_once('`')?;
     Some(match reset.rsplit(' ').next()? {
-        BEHIND => format!("{before}say `--from` and a cursor behind it{after}"),
+        SOME_CURSOR => format!("{before}say `--from` and a cursor behind it{after}"),
         place => format!("{before}say `--from {place}`{after}"),
     })
 }

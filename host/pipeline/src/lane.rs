@@ -54,7 +54,7 @@ impl<P> Lane<P> {
     pub(crate) async fn enter_ahead(&self) -> MutexGuard<'_, Seat<P>> {
         let mut seat = self.seat.lock().await;
         // An answer that is there already is heard, too.
-        if seat.recent.is_none() || seat.unanswered.as_ref().is_some_and(|answer| !answer.is_empty()) {
+        if seat.recent.is_none() || !seat.is_waiting() {
             seat.answered().await;
         }
         seat
@@ -63,8 +63,9 @@ impl<P> Lane<P> {
     /// Lets go of what would speed up the next batch: none is in sight. Whoever is in the lane has one.
     pub fn rest(&self) {
         if let Ok(mut seat) = self.seat.try_lock()
-            && seat.unanswered.as_ref().is_none_or(|answer| !answer.is_empty())
+            && !seat.is_waiting()
         {
+            // While the store works on the commit, the next batch has to know what it writes.
             seat.recent = None;
         }
     }
@@ -83,8 +84,8 @@ pub struct Seat<P> {
     held: Option<Arc<Held>>,
     /// What the last commit writes, unless that is too much.
     recent: Option<Recent>,
-    /// The answer to the last commit, if nobody in the lane has heard it yet: whether it was made. What is known above is as it
-    /// is then.
+    /// The answer to the last commit, if nobody in the lane has heard it yet: whether it was made. What is known above holds
+    /// once it was.
     unanswered: Option<oneshot::Receiver<bool>>,
     /// When it was said last that the processor's quota is nearly used up.
     warned: Arc<Lock<BTreeMap<&'static str, Cooldown>>>,
@@ -96,6 +97,11 @@ impl<P> Seat<P> {
         self.generation = None;
         self.held = None;
         self.recent = None;
+    }
+
+    /// Whether the store still works on the last commit.
+    fn is_waiting(&self) -> bool {
+        self.unanswered.as_ref().is_some_and(oneshot::Receiver::is_empty)
     }
 
     /// Waits for the answer to the last commit, and says whether it was made. If not, or if nobody will ever know, the lane forgets
@@ -181,8 +187,9 @@ impl<P: Processor> Seat<P> {
         result
     }
 
-    /// Begins a commit. The lane may be left before it is answered; an instance that lives on needs to hear that it was
-    /// [made](Processor::committed). If what is returned is dropped, nobody knows how it went.
+    /// Makes a commit ready. The store has it from the first time that what is returned is polled; if that is dropped, nobody
+    /// knows how it went. The lane may be left before it is answered; an instance that lives on needs to hear that it was
+    /// [made](Processor::committed).
     pub(crate) fn send<'t, T: Store>(
         &mut self,
         store: &'t T,
@@ -199,6 +206,7 @@ impl<P: Processor> Seat<P> {
                 }
             }
         }
+        // Its room is given back before room is asked for.
         self.recent = None;
         self.recent = Recent::of(&commit);
         let (told, answer) = oneshot::channel();

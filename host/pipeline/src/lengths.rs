@@ -9,7 +9,7 @@ const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What a key takes beside its bytes.
 const ROW_BYTES: usize = 64;
 
-/// What a batch knows of a key as its snapshot has it.
+/// What a batch knows of a key as its commit finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownLength {
     /// Nothing: it did not read it.
@@ -20,10 +20,10 @@ pub enum KnownLength {
     Bytes(usize),
 }
 
-/// The lengths of values in a snapshot, by their keys.
+/// The lengths of values as a commit finds them, by their keys.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lengths {
-    /// What the snapshot has for certain.
+    /// What the commit before writes: it is in the store when this batch is committed.
     recent: Arc<Writes>,
     /// What was read besides.
     known: HashMap<String, KnownLength>,
@@ -31,12 +31,12 @@ pub(crate) struct Lengths {
 }
 
 impl Lengths {
-    /// Those of what the snapshot has for certain.
+    /// Those of what the commit before writes.
     pub(crate) fn over(recent: Arc<Writes>) -> Self {
         Self { recent, ..Self::default() }
     }
 
-    /// Remembers what a key has in the snapshot.
+    /// Remembers what was read of a key.
     pub(crate) fn remember(&mut self, key: &str, value: Option<&Value>) {
         let bytes = ROW_BYTES + key.len();
         if self.bytes + bytes > BYTES_MAX {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_snapshot_has_for_certain_is_known_without_a_read() {
+    fn what_the_commit_before_writes_is_known_without_a_read() {
         let recent = [("a".to_owned(), Some(Value::from("123"))), ("b".to_owned(), None)];
         let mut lengths = Lengths::over(Arc::new(recent.into()));
         lengths.remember("c", Some(&Value::from("1")));

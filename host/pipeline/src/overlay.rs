@@ -54,7 +54,7 @@ pub enum WriteError {
     Key(usize, usize),
 }
 
-/// Writes over a snapshot, in two layers: those of the calls that went well, and those of the call that runs.
+/// Writes over a snapshot and the writes of the commit before, in two layers: those of the calls that went well, and those of the call that runs.
 pub struct Overlay {
     base: Box<dyn Snapshot>,
     /// Writes that the snapshot has too, or is about to have. They are quicker to look up.
@@ -64,7 +64,7 @@ pub struct Overlay {
     bounds: WriteBounds,
     bytes: usize,
     bytes_settled: usize,
-    /// What the settled keys had in the snapshot, if somebody wants to know.
+    /// What the settled keys had before, if somebody wants to know.
     before: Option<Writes>,
     /// How long the values were that were read.
     lengths: Lengths,
@@ -110,8 +110,8 @@ impl Overlay {
         if let Some(written) = self.current.get(key).or_else(|| self.settled.get(key)) {
             return Ok(written.clone());
         }
-        if let Some(committed) = self.recent.writes.get(key) {
-            return Ok(committed.clone());
+        if let Some(recent) = self.recent.writes.get(key) {
+            return Ok(recent.clone());
         }
         let value = self.base.get(key)?;
         self.lengths.remember(key, value.as_ref());
@@ -181,8 +181,8 @@ impl Overlay {
     pub fn settle(&mut self) {
         if let Some(before) = &mut self.before {
             for key in self.current.keys().filter(|key| !self.settled.contains_key(*key)) {
-                // Who only looks on does not fail a batch: if the state cannot be read, the commit will say so.
                 let known = self.recent.writes.get(key).cloned();
+                // Who only looks on does not fail a batch: if the state cannot be read, the commit will say so.
                 before.insert(key.clone(), known.unwrap_or_else(|| self.base.get(key).unwrap_or_default()));
             }
         }

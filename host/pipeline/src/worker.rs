@@ -82,7 +82,7 @@ pub struct Worker<S, P, T> {
     backoff: Backoff,
     /// The place where the wall clock was met, and how often.
     overtimes: Option<(ReadFrom, u32)>,
-    /// The most spans in a batch: fewer after a rejection, more again after commits.
+    /// The most spans in a batch: fewer after a rejection, more again after batches that were applied.
     spans_max: usize,
     pace: Pace,
     strain: Strain,

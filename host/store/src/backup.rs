@@ -21,7 +21,7 @@ use crate::{
 /// owner alone. Blocks.
 ///
 /// # Errors
-/// When the file exists, the database cannot be read, is of a newer schema or not what its schema consists of, or the file not
+/// When the file exists, the database cannot be read, is of a newer schema or not as its schema makes it, or the file not
 /// written. Then there is no file.
 pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Failure> {
     write_backup(directory, to).map_err(|error| error.of_file(&database_path(directory), Stage::Load))

@@ -1,4 +1,5 @@
-//! What goes wrong in the store, and what it means for a worker: one table in [`StoreError::classify`].
+//! What goes wrong in the store, and what it means: for a host that runs in [`StoreError::classify`], for who opens the file without
+//! one in [`StoreError::of_file`].
 
 use std::{
     fmt,
@@ -35,7 +36,7 @@ pub(crate) enum StoreError {
     SqliteTooOld(&'static str),
     #[error("the database is damaged: {0}")]
     Damaged(String),
-    #[error("the database is not what schema {version} consists of: {difference}")]
+    #[error("the database is not as schema {version} makes it: {difference}")]
     Shape { version: u32, difference: String },
     #[error("`{path}`: {source}")]
     File { path: PathBuf, source: std::io::Error },
@@ -53,14 +54,14 @@ const BACKUP_HINT: &str = "stop the host, look at the disk, and put a backup bac
 
 const DISK_HINT: &str = "look at the disk, then start again: the database is checked at the start";
 
-const SHAPE_HINT: &str = "did another program change it? A restore would refuse a copy: undo that change, or put a backup of before back with `tidemill restore FILE --force`";
+const SHAPE_HINT: &str = "did another program change it? A restore would refuse a copy: undo that change, or put back a backup from before with `tidemill restore FILE --force`";
 
 const OWNER_HINT: &str = "the data directory must belong to the user that runs Tidemill";
 
 /// A restore counts anew what is kept.
 const CONTRADICTION_HINT: &str = "did another program write to it? Stop the host, and let a restore put its counters right: `tidemill backup FILE`, then `tidemill restore FILE --force`";
 
-const TAKEN_HINT: &str = "leave the files of the data directory alone while a host runs; start again, or put a backup back with `tidemill restore FILE`";
+const TAKEN_HINT: &str = "leave the files of the data directory alone while a host runs; start again, or put a backup back with `tidemill restore FILE --force`";
 
 impl StoreError {
     /// A failure of a file operation.
@@ -141,14 +142,14 @@ impl StoreError {
                 (format!("the database `{name}` holds {what}, which this program does not write"), BACKUP_HINT)
             }
             (Self::Shape { version, difference }, _) => {
-                (format!("the database `{name}` is not what schema {version} consists of: {difference}"), SHAPE_HINT)
+                (format!("the database `{name}` is not as schema {version} makes it: {difference}"), SHAPE_HINT)
             }
             _ => return self.classify(stage),
         };
         Failure::broken(stage, cause).hint(hint)
     }
 
-    /// What it means for a worker of a host, whose store stops over some errors and says so. The only place that decides.
+    /// What it means for a worker of a host, whose store stops over some errors and says so.
     pub(crate) fn classify(self, stage: Stage) -> Failure {
         if let Some(failure) = self.stopping(stage) {
             return failure;
@@ -162,8 +163,8 @@ impl StoreError {
             Self::Superseded { .. } => Failure::new(FailureKind::Superseded, stage, cause)
                 .hint("let one host run it: stop the other one, or take the processor out of this configuration"),
             Self::ReadersBusy(..) => unavailable(cause),
-            Self::Unreadable(_) | Self::Damaged(_) => broken(cause).hint(BACKUP_HINT),
-            Self::Taken(_) => broken(cause).hint(TAKEN_HINT),
+            // Of the last two `stopping` has spoken.
+            Self::Unreadable(_) | Self::Damaged(_) | Self::Taken(_) => broken(cause).hint(BACKUP_HINT),
             Self::Shape { .. } => broken(cause).hint(SHAPE_HINT),
             Self::Foreign(_) => broken(cause).hint("give another directory as `data` in the configuration"),
             Self::Missing(_) => broken(cause).hint("`tidemill run` makes it; check `data` in the configuration"),

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use tidemill_pipeline::{Failure, ProcessorId, Stage};
 
 use crate::{
@@ -51,7 +51,7 @@ pub struct Restored {
 ///
 /// # Errors
 /// When a host runs on the directory, a database is there and `replace` is not set, or the backup is damaged, of a newer
-/// schema, or not what its schema consists of. Then the database is as it was.
+/// schema, or not as its schema makes it. Then the database is as it was.
 pub fn restore(from: &Path, directory: &Path, replace: bool) -> std::result::Result<Restored, Failure> {
     put_back(from, directory, replace).map_err(|error| error.of_file(&database_path(directory), Stage::Load))
 }
@@ -148,6 +148,7 @@ fn renew(prepared: &Path) -> Result<Vec<ProcessorId>> {
     }
     shape::require(&connection)?;
     schema::migrate(&mut connection)?;
+    require_owners(&connection)?;
     let recounted = stored::recount(&mut connection)?;
     jump_ahead(&mut connection)?;
     integrity::note_closed(&connection)?;
@@ -155,6 +156,18 @@ fn renew(prepared: &Path) -> Result<Vec<ProcessorId>> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     connection.close().map_err(|(_, error)| error)?;
     Ok(recounted)
+}
+
+/// Checks that every row belongs to one that is there. State that belongs to nobody would be read by nobody, beside cursors that say
+/// that it is there.
+fn require_owners(connection: &Connection) -> Result<()> {
+    let lost = "SELECT \"table\" FROM pragma_foreign_key_check
+         UNION ALL SELECT 'entry' FROM entry WHERE space NOT IN (SELECT id FROM space UNION ALL SELECT id FROM dropped_space)
+         LIMIT 1";
+    match connection.query_row(lost, [], |row| row.get::<_, String>(0)).optional()? {
+        None => Ok(()),
+        Some(table) => Err(StoreError::Unreadable(format!("a row of the table `{table}` that belongs to nobody"))),
+    }
 }
 
 fn jump_ahead(connection: &mut Connection) -> Result<()> {
@@ -191,7 +204,7 @@ fn of_backup(from: &Path, error: StoreError) -> StoreError {
         return StoreError::refused(cause, "a newer Tidemill wrote it: use that one");
     }
     if let StoreError::Shape { version, difference } = error {
-        let cause = format!("{backup} is not what schema {version} consists of, and nothing was changed: {difference}");
+        let cause = format!("{backup} is not as schema {version} makes it, and nothing was changed: {difference}");
         return StoreError::refused(cause, "put another backup back");
     }
     let what = match (&error, error.code()) {

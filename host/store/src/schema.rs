@@ -50,7 +50,7 @@ pub(crate) fn require_known(connection: &Connection) -> Result<()> {
     }
 }
 
-/// A database of this schema in memory, with nothing in it.
+/// A database of this schema in memory, with nothing in it. Not by [`migrate`], whose failpoints are those of a file.
 pub(crate) fn fresh(schema: u32) -> Result<Connection> {
     if schema > version() {
         return Err(StoreError::SchemaNewer { found: schema, known: version() });

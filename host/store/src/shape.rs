@@ -18,7 +18,7 @@ type Shape = BTreeMap<(String, String), String>;
 /// Checks that a database has the shape of its schema. Never writes.
 ///
 /// # Errors
-/// When something is missing, is another one, or belongs to nobody; or when the database is not ours, or of a newer schema.
+/// When something is missing, differs, or belongs to nobody; or when the database is not ours, or of a newer schema.
 pub(crate) fn require(connection: &Connection) -> Result<()> {
     let version = schema::found(connection)?;
     let (found, wanted) = (read(connection)?, read(&schema::fresh(version)?)?);
@@ -58,7 +58,7 @@ fn difference(found: &Shape, wanted: &Shape) -> Option<String> {
     missing.sort_by_key(|(kind, _)| kind != "table");
     let missing = missing.into_iter().map(|name| said(name, "is missing"));
     let other = wanted.iter().filter(|(name, text)| found.get(*name).is_some_and(|found| found != *text));
-    let other = other.map(|(name, _)| said(name, "is another one"));
+    let other = other.map(|(name, _)| said(name, "differs"));
     let foreign =
         found.keys().filter(|name| !wanted.contains_key(*name)).map(|name| said(name, "does not belong there"));
     let mut all = missing.chain(other).chain(foreign);
@@ -91,7 +91,7 @@ mod tests {
             assert_eq!(after(version, ""), Ok(()));
             for (kind, name) in read(&schema::fresh(version).unwrap()).unwrap().into_keys() {
                 let said = after(version, &format!("DROP {kind} {name}")).unwrap_err();
-                let expected = format!("is not what schema {version} consists of: the {kind} `{name}` is missing");
+                let expected = format!("is not as schema {version} makes it: the {kind} `{name}` is missing");
                 assert!(said.contains(&expected), "{said}");
             }
         }
@@ -102,14 +102,14 @@ mod tests {
         for (change, expected) in [
             (
                 "DROP TRIGGER parked_gone; CREATE TRIGGER parked_gone AFTER DELETE ON parked_event BEGIN SELECT 1; END",
-                "the trigger `parked_gone` is another one",
+                "the trigger `parked_gone` differs",
             ),
             (
                 "CREATE TRIGGER mine AFTER DELETE ON entry BEGIN SELECT 1; END",
                 "the trigger `mine` does not belong there",
             ),
             ("CREATE TABLE mine (x); CREATE INDEX theirs ON mine (x)", "the index `theirs` does not belong there"),
-            ("ALTER TABLE request ADD COLUMN mine TEXT", "the table `request` is another one"),
+            ("ALTER TABLE request ADD COLUMN mine TEXT", "the table `request` differs"),
             ("DROP TRIGGER space_gone; DROP TRIGGER space_counted", "the trigger `space_counted` is missing"),
         ] {
             let said = after(schema::version(), change).unwrap_err();

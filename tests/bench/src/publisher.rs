@@ -41,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) last_page: Option<SystemTime>,
     /// How many requests came.
     pub(crate) requests: u64,
+    /// How many of them were answered with a page: the others came when there was no more.
+    pub(crate) pages: u64,
 }
 
 impl Publisher {

@@ -53,9 +53,19 @@ pub(crate) struct Sharing {
     /// The pages of the feed.
     pub(crate) pages: usize,
     /// The requests of one processor.
-    pub(crate) requests_of_one: u64,
+    pub(crate) of_one: Requests,
     /// The requests of all.
-    pub(crate) requests_of_all: u64,
+    pub(crate) of_all: Requests,
+}
+
+/// What was asked of the publisher.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Requests {
+    /// Requests that were answered with a page.
+    pub(crate) for_pages: u64,
+    /// Requests at the end of the feed, where there is nothing: one an interval for as long as anybody reads.
+    pub(crate) at_the_end: u64,
 }
 
 /// What idle processors take.
@@ -105,10 +115,10 @@ pub(crate) fn goals(value: Option<&Value>) -> Result<Vec<Goal>> {
     let scale = value.map(read).transpose()?;
     let idle = scale.as_ref().map(|scale| scale.idle);
     let share =
-        scale.as_ref().map(|Scale { sharing, .. }| sharing.requests_of_all as f64 / sharing.requests_of_one as f64);
+        scale.as_ref().map(|Scale { sharing, .. }| sharing.of_all.for_pages as f64 / sharing.of_one.for_pages as f64);
     let goal = |what: &str, wanted, unit, got| Goal::at_most(what.to_owned(), wanted, unit, got);
     Ok(vec![
-        goal("requests of 1,000 processors on one feed, against those of one", 1.1, "times", share),
+        goal("pages that 1,000 processors on one feed ask for, against those of one", 1.1, "times", share),
         goal("10,000 idle processors: resident memory of each", 64.0, "KiB", idle.map(|idle| idle.kib_each)),
         goal("10,000 idle processors: of one core, all together", 5.0, "%", idle.map(|idle| idle.cpu_percent)),
         goal("10,000 idle processors: more than a host with one", 4.0, "threads", idle.map(Idle::threads_more)),
@@ -121,13 +131,15 @@ pub(crate) fn text(value: &Value) -> Result<String> {
     let Scale { sharing, idle } = read(value)?;
     Ok(format!(
         "## Many processors in one host\n\nOne run.\n\n\
-         {} processors, each with a state of its own, read the same {} pages of a feed with {} requests to the publisher; one alone needs {}.\n\n\
+         {} processors, each with a state of its own, read the same {} pages of a feed with {} requests for a page and {} at the end of the feed until the last was there; one alone needs {} and {}.\n\n\
          {} processors of one component, each configured in its own way, over a feed without news: all have begun after {:.1} s; then each takes \
          {:.0} KiB of resident memory, and all together {:.1} % of one core, {} threads (a host with one processor has {}) and {:.1} requests a second.\n",
         sharing.processors,
         sharing.pages,
-        sharing.requests_of_all,
-        sharing.requests_of_one,
+        sharing.of_all.for_pages,
+        sharing.of_all.at_the_end,
+        sharing.of_one.for_pages,
+        sharing.of_one.at_the_end,
         idle.processors,
         idle.start_seconds,
         idle.kib_each,
@@ -160,14 +172,15 @@ fn configure(places: &Places, directory: &Path, url: &str, processors: usize) ->
 
 fn sharing(places: &Places, processors: usize, pages: usize) -> Result<Sharing> {
     let mut publisher = Publisher::start(&Feed::CENTRE, pages)?;
-    let mut requests = |processors| -> Result<u64> {
+    let mut requests = |processors| -> Result<Requests> {
         let directory = directory(places)?;
         configure(places, directory.path(), publisher.url(), processors)?;
         publisher.open(pages)?;
         Child::start("the program", &mut Project::at(directory.path()).until_idle(places))?.wait()?;
-        Ok(publisher.seen()?.requests)
+        let seen = publisher.seen()?;
+        Ok(Requests { for_pages: seen.pages, at_the_end: seen.requests - seen.pages })
     };
-    Ok(Sharing { processors, pages, requests_of_one: requests(1)?, requests_of_all: requests(processors)? })
+    Ok(Sharing { processors, pages, of_one: requests(1)?, of_all: requests(processors)? })
 }
 
 /// A host with so many processors over an empty feed, once it is calm.

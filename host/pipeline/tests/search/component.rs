@@ -50,7 +50,7 @@ pub(crate) struct Component {
     pub(crate) naming: Naming,
     /// The most events that its fuel lasts for; at least 1.
     pub(crate) cost_max: usize,
-    /// Whether a reused instance rejects everything.
+    /// Whether instances are reused, and a reused one rejects everything.
     pub(crate) stale: bool,
     /// Whether it can apply what was poison to the one before it.
     pub(crate) repaired: bool,

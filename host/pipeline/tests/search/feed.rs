@@ -44,7 +44,7 @@ pub(crate) fn cursor(spans: usize) -> Cursor {
     Cursor::new(&spans.to_string()).unwrap()
 }
 
-/// How long a page takes: longer than whatever is ready.
+/// How long a page takes. Time is paused: any wait lets everybody who is ready go first.
 const PAGE: Duration = Duration::from_millis(1);
 
 /// Reads spans. A page has all that are left.

@@ -108,13 +108,24 @@ fn of_five_events_every_subset_is_found_in_every_cut_in_every_batch_and_with_eve
     assert_eq!(worlds, 32 * 16 * 3 * 2 * 3);
 }
 
+/// So many batches of one event each.
+fn one_by_one(batches: usize, stale: bool) -> World {
+    World {
+        spans: vec![vec![Given { kind: Kind::Fine, letter: 0 }]; batches],
+        bounds: BatchBounds { events_max: 1, bytes_max: 1_000 },
+        on_reject: RejectPolicy::Halt,
+        parking: Parking::Event,
+        naming: Naming::Right,
+        cost_max: usize::MAX,
+        stale,
+        repaired: false,
+    }
+}
+
 #[test]
 fn the_next_batch_is_applied_while_the_store_works_on_the_commit_before_it() {
     let batches = 10;
-    let spans = vec![vec![Given { kind: Kind::Fine, letter: 0 }]; batches];
-    let bounds = BatchBounds { events_max: 1, bytes_max: 1_000 };
-    let (on_reject, parking, naming, cost_max) = (RejectPolicy::Halt, Parking::Event, Naming::Right, usize::MAX);
-    let world = World { spans, bounds, on_reject, parking, naming, cost_max, stale: false, repaired: false };
+    let world = one_by_one(batches, false);
     let seen = world.run();
     assert_eq!((seen.state, seen.commits.len()), (world.applied_before(batches), batches));
     assert_eq!(seen.beside, batches - 1, "all but the first");
@@ -122,10 +133,7 @@ fn the_next_batch_is_applied_while_the_store_works_on_the_commit_before_it() {
 
 #[test]
 fn an_order_that_comes_while_a_commit_fails_is_followed() {
-    let spans = vec![vec![Given { kind: Kind::Fine, letter: 0 }]];
-    let bounds = BatchBounds { events_max: 1, bytes_max: 1_000 };
-    let (on_reject, parking, naming, cost_max) = (RejectPolicy::Halt, Parking::Event, Naming::Right, usize::MAX);
-    let world = World { spans, bounds, on_reject, parking, naming, cost_max, stale: false, repaired: false };
+    let world = one_by_one(1, false);
     for rows_max in [None, Some(0)] {
         let quota = Quota { rows_max, bytes_max: None };
         assert_eq!(world.stop_beside_the_first_commit(quota), Exit::Stopped);
@@ -134,10 +142,7 @@ fn an_order_that_comes_while_a_commit_fails_is_followed() {
 
 #[test]
 fn an_instance_that_lives_on_waits_until_its_writes_are_committed() {
-    let spans = vec![vec![Given { kind: Kind::Fine, letter: 0 }]; 10];
-    let bounds = BatchBounds { events_max: 1, bytes_max: 1_000 };
-    let (on_reject, parking, naming, cost_max) = (RejectPolicy::Halt, Parking::Event, Naming::Right, usize::MAX);
-    let world = World { spans, bounds, on_reject, parking, naming, cost_max, stale: true, repaired: false };
+    let world = one_by_one(10, true);
     let seen = world.run();
     assert_eq!((seen.state, seen.beside), (world.applied_before(10), 0));
 }

@@ -16,7 +16,7 @@ use tidemill_pipeline::{
 
 use crate::component::LOG;
 
-/// How long a commit takes: long enough for whoever is ready.
+/// How long a commit takes. Time is paused: any wait lets everybody who is ready go first.
 const COMMIT: Duration = Duration::from_millis(1);
 
 /// The store, and whether it works on a commit. Clones share it.

@@ -103,7 +103,7 @@ async fn a_database_without_what_its_schema_consists_of_is_not_copied() {
         .execute_batch("DROP TRIGGER parked_gone")
         .unwrap();
     let failure = backup(fixture.path(), &file).unwrap_err();
-    let said = "tidemill.db` is not what schema 3 consists of: the trigger `parked_gone` is missing";
+    let said = "tidemill.db` is not as schema 3 makes it: the trigger `parked_gone` is missing";
     assert!(failure.cause.ends_with(said) && failure.hint.unwrap().starts_with("did another program change it?"));
     assert!(!file.exists());
 }

@@ -128,6 +128,7 @@ async fn a_backup_that_is_not_there_is_said_to_be_and_makes_no_data_directory() 
 #[tokio::test]
 async fn a_backup_that_is_not_ours_is_refused_under_its_own_name() {
     let fixture = Fixture::new().await;
+    fixture.commit(fixture.own("0", "a", bulk(3, 0)).await).await;
     fixture.store.close().unwrap();
     let before = fs::read(database_path(fixture.path())).unwrap();
     for (change, said) in [
@@ -136,11 +137,11 @@ async fn a_backup_that_is_not_ours_is_refused_under_its_own_name() {
         ("DROP TABLE checkpoint", "and nothing was changed: the table `checkpoint` is missing"),
         (
             "DROP TRIGGER space_gone",
-            "other.db` is not what schema 3 consists of, and nothing was changed: the trigger `space_gone` is missing",
+            "other.db` is not as schema 3 makes it, and nothing was changed: the trigger `space_gone` is missing",
         ),
         (
             "DROP INDEX parked_once; CREATE INDEX parked_once ON parked_event (processor)",
-            "and nothing was changed: the index `parked_once` is another one",
+            "and nothing was changed: the index `parked_once` differs",
         ),
         (
             "CREATE TRIGGER mine AFTER INSERT ON entry BEGIN DELETE FROM checkpoint; END",
@@ -148,6 +149,11 @@ async fn a_backup_that_is_not_ours_is_refused_under_its_own_name() {
         ),
         (
             "UPDATE processor SET epoch = 9223372036854775807",
+            "other.db` holds what Tidemill does not write, and nothing",
+        ),
+        ("UPDATE entry SET space = 99", "a row of the table `entry` that belongs to nobody"),
+        (
+            "PRAGMA foreign_keys = OFF; DELETE FROM processor; DELETE FROM space",
             "other.db` holds what Tidemill does not write, and nothing",
         ),
     ] {

@@ -135,7 +135,7 @@ impl ProcessorConfig {
             "instances",
             &Choice(&[("fresh", Instances::Fresh), ("reuse", Instances::Reuse)]),
             "\"fresh\"",
-            "`reuse` keeps an instance from batch to batch: for components that are slow to start.",
+            "`reuse` keeps an instance from batch to batch: for components that are slow to start. A batch then waits until the one before it is committed.",
         );
         let durability = section.setting("durability", &Choice(&[("normal", Durability::Normal), ("full", Durability::Full)]), "\"normal\"", "`full` waits for the disk at every commit. `normal` may lose the last commits at a power cut, state and cursor together, and reads them again.");
         let events_max = section.setting("batch-events", &Count(1..=100_000), "10_000", "The most events in one call.");

@@ -170,7 +170,8 @@ impl Follower {
         let orders = watched.orders.subscribe();
         let lane = self.running.lane(&key);
         let worker = Worker::new(settings, fetcher, lane, self.running.store.clone(), orders, watched.monitor);
-        let span = tracing::info_span!("worker", %processor, feed = %key.feed, partition = %key.partition);
+        // Of the highest level: else a filter for warnings would take the names from them.
+        let span = tracing::error_span!("worker", %processor, feed = %key.feed, partition = %key.partition);
         worker.run().instrument(span)
     }
 

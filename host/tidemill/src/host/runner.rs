@@ -226,12 +226,13 @@ impl Runner {
     /// the moment to try again, if it failed for a reason that passes.
     async fn reload(&self, running: &Running, backoff: &mut Backoff) -> Option<Instant> {
         running.set_reloading(true);
-        let again = self.reload_now(running, backoff).await;
+        let again = self.reload_unnoted(running, backoff).await;
         running.set_reloading(again.is_some());
         again
     }
 
-    async fn reload_now(&self, running: &Running, backoff: &mut Backoff) -> Option<Instant> {
+    /// The same, without noting it.
+    async fn reload_unnoted(&self, running: &Running, backoff: &mut Backoff) -> Option<Instant> {
         let was = running.component().digest();
         match self.try_reload(running).await {
             Ok(_) => backoff.reset(),

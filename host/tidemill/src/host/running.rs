@@ -32,7 +32,7 @@ pub(crate) struct Running {
     component: Mutex<Component>,
     /// Whether that is not what the configured file holds: the file does not load.
     outdated: AtomicBool,
-    /// Whether the configured file changed and it is not known yet whether it loads.
+    /// Whether the configured file is being looked at, or will be tried again.
     reloading: AtomicBool,
     /// Its components share it, whichever lane they are in and however often they are replaced.
     lines: Arc<LogQuota>,
@@ -316,7 +316,7 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// However the host ends, it is said how many log lines were left out since it was said last.
+    /// No further line of it comes: it is said how many were left out since it was said last.
     fn drop(&mut self) {
         self.lines.tell_rest(&self.claim.processor.name);
     }

@@ -105,6 +105,7 @@ impl Server {
         if number >= now.open {
             return Some(Bytes::new());
         }
+        now.seen.pages += 1;
         if number + 1 == now.open {
             *now.at_the_end.get_mut(partition)? = true;
             if now.at_the_end.iter().all(|there| *there) {

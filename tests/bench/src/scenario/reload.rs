@@ -47,7 +47,7 @@ pub(super) fn measure(places: &Places, quick: bool) -> Result<Section> {
         title: "Reload under load".into(),
         about: format!(
             "`burner`, about 100 µs an event, so that batches take as long as `batch-time` lets them; its file is \
-             replaced {reloads} times. A partition waits from the end of a batch to the begin of its next one, and \
+             replaced {reloads} times. A partition waits from the end of a batch's call to the begin of its next one, and \
              where the state is shared also for the batches of the other partitions, whose turn it is; the \
              longest wait of each reload counts, from the first look at the new file until two batches after it \
              runs. The last column is how long it takes until every partition has the new component, the ends of \
@@ -102,7 +102,8 @@ fn run(places: &Places, state: &str, partitions: usize, reloads: usize) -> Resul
             let Line { at, message, partition, swapping } =
                 log.recv_timeout(DEADLINE).context("nothing was logged any more: the feed was too short")?;
             match message.as_str() {
-                "committed" => drop(ends.insert(partition, at)),
+                // Its call has ended; the store works on its commit while the next one runs.
+                "committing" => drop(ends.insert(partition, at)),
                 "processing" => {
                     if let Some(end) = ends.remove(&partition) {
                         let wait = (at - end) * 1_000.0;

@@ -207,11 +207,8 @@ fn classify_sqlite(error: &rusqlite::Error, stage: Stage) -> Failure {
         Some(ErrorCode::OperationInterrupted | ErrorCode::OperationAborted) => {
             unavailable(format!("the database was interrupted: {error}"))
         }
-        // Where a store stops over these, `stopping` says it, and where there is none, `of_file` says which file it is.
+        // Only where the rule `failed-sync-stops` is broken on purpose: else `stopping` has spoken, as of damage.
         Some(ErrorCode::SystemIoFailure) => broken(format!("the disk of the database failed: {error}")).hint(DISK_HINT),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            broken(format!("the database is damaged: {error}")).hint(BACKUP_HINT)
-        }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             broken(format!("the database cannot be opened for writing: {error}")).hint(OWNER_HINT)
         }

@@ -35,8 +35,7 @@ fn start(seed: u64) -> (Publisher, Project, Vec<u8>) {
 
 fn append(publisher: &Publisher, count: usize) {
     for partition in 0..publisher.partitions() {
-        let next = publisher.count(partition);
-        publisher.append(partition, (next..next + count).map(|number| format!("{{\"number\":{number}}}")));
+        publisher.append_numbered(partition, count);
     }
 }
 

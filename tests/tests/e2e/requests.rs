@@ -27,7 +27,7 @@ impl World {
     }
 
     fn append(&self, partition: usize, count: usize) {
-        append(&self.publisher, partition, count);
+        self.publisher.append_numbered(partition, count);
     }
 
     fn position(&self, partition: usize) -> u64 {
@@ -46,11 +46,6 @@ impl World {
     fn assert_whole(&self) {
         assert_whole_ledger(&self.project, "ledger", "orders", &self.publisher);
     }
-}
-
-fn append(publisher: &Publisher, partition: usize, count: usize) {
-    let next = publisher.count(partition);
-    publisher.append(partition, (next..next + count).map(|number| format!("{{\"number\":{number}}}")));
 }
 
 fn configuration(url: &str) -> String {
@@ -154,7 +149,7 @@ fn a_feed_whose_address_changed_is_refused_until_the_change_is_accepted() {
     let moved = Publisher::start(PARTITIONS, 2);
     (0..PARTITIONS).for_each(|partition| moved.append(partition, world.publisher.events(partition)));
     world.project.configure(&configuration(&moved.url()));
-    (0..PARTITIONS).for_each(|partition| append(&moved, partition, 30));
+    (0..PARTITIONS).for_each(|partition| moved.append_numbered(partition, 30));
     let log = world.project.run_until_stopped();
     assert!(log.contains("its cursor belongs to") && log.contains("--accept-feed-change orders"), "{log}");
     let stopped = world.project.partition("ledger", "0");

@@ -13,8 +13,8 @@ use tidemill_feeds::{Address, Bounds, Feed, FeedSettings, Protocol};
 use tidemill_pipeline::{
     Batch, BatchBounds, Call, Checkpoint, Claim, Code, Commit, Cost, Digest, Durability, Exit, FeedName, FetchSettings,
     Fetcher, Instances, Lane, Monitor, NewPartition, Order, PartitionId, PartitionKey, Processed, Processor,
-    ProcessorId, ProcessorName, ReadFrom, RejectPolicy, RetryPolicy, Seen, Source, StateGuard, StateSpace, Status,
-    Store as _, Value, Worker, WorkerSettings, WriteBounds,
+    ProcessorId, ProcessorName, ReadFrom, RejectPolicy, RetryPolicy, Seen, Source, StateSpace, Status, Store as _,
+    Value, Worker, WorkerSettings, WriteBounds,
 };
 use tokio::{
     sync::watch,
@@ -84,11 +84,13 @@ impl Follow {
         let key = Self::key(partition);
         let identity = self.feed.identity();
         if self.checkpoint(partition).await?.is_none() {
-            let generation = self.store.state_generation(&self.claim).await?;
             let opened =
                 vec![NewPartition { key: key.clone(), start: ReadFrom::First, feed_identity: identity.clone() }];
-            let open = Commit { opened, ..Commit::nothing(self.claim.clone(), StateGuard::Shared { generation }) };
-            self.lane.enter().await.commit(&self.store, open).await?;
+            // Within the lane: partitions that are open already commit, too.
+            let mut seat = self.lane.enter().await;
+            let guard = seat.guard(&self.store).await?;
+            let open = Commit { opened, ..Commit::nothing(self.claim.clone(), guard) };
+            seat.commit(&self.store, open).await?;
         }
         let settings = WorkerSettings {
             key: key.clone(),

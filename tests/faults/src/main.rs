@@ -111,13 +111,13 @@ fn quick(names: &[String]) -> Result<()> {
     let mut failed = Vec::new();
     for row in chosen(names)? {
         if let Err(error) = row.run(1, row.quick) {
-            eprintln!("{}: {error:#}", row.name);
-            failed.push(row.name);
+            let reason = format!("{}: {error:#}", row.name);
+            eprintln!("{reason}");
+            failed.push(reason);
         }
     }
     eprintln!("faults, quick: {:.0} s", began.elapsed().as_secs_f64());
-    ensure!(failed.is_empty(), "did not hold: {}", failed.join(", "));
-    Ok(())
+    all_held(&failed)
 }
 
 fn full(names: &[String], seed: u64, count: Option<u64>) -> Result<()> {
@@ -126,12 +126,18 @@ fn full(names: &[String], seed: u64, count: Option<u64>) -> Result<()> {
         match row.run(seed, count.unwrap_or(row.full)) {
             Ok(done) => Results::open()?.keep(row.name, seed, done)?,
             Err(error) => {
-                eprintln!("{}: {error:#}", row.name);
-                failed.push(row.name);
+                let reason = format!("{}: {error:#}", row.name);
+                eprintln!("{reason}");
+                failed.push(reason);
             }
         }
         page::write()?;
     }
-    ensure!(failed.is_empty(), "did not hold: {}", failed.join(", "));
+    all_held(&failed)
+}
+
+/// The reasons are said again at the end: much may have been printed since.
+fn all_held(failed: &[String]) -> Result<()> {
+    ensure!(failed.is_empty(), "{} did not hold:\n{}", failed.len(), failed.join("\n"));
     Ok(())
 }

@@ -414,6 +414,27 @@ fn who_only_looks_is_told_where_else_to_begin_and_not_to_reset_a_processor() {
 }
 
 #[test]
+fn a_recording_replaces_a_file_only_if_that_is_meant_and_the_file_of_a_feed_never() {
+    let place = Place::new();
+    let record = "record orders --events 1 -o";
+    let feed = fs::read(place.path().join("orders.ndjson")).unwrap();
+    std::os::unix::fs::symlink("orders.ndjson", place.path().join("link.ndjson")).unwrap();
+    for output in ["orders.ndjson", "./orders.ndjson --force", "link.ndjson --force"] {
+        let said = place.fails(&format!("{record} {output}"), 1);
+        assert!(said.starts_with("error: feed `orders` is read from `") && said.contains("\n  hint: "), "{said}");
+    }
+    assert_eq!(fs::read(place.path().join("orders.ndjson")).unwrap(), feed);
+    place.done(&format!("{record} case.ndjson"));
+    fs::write(place.path().join("case.ndjson"), "mine").unwrap();
+    let said = place.fails(&format!("{record} case.ndjson"), 1);
+    assert!(said.starts_with("error: `case.ndjson` exists already\n  hint: ") && said.contains("`--force`"), "{said}");
+    assert_eq!(fs::read(place.path().join("case.ndjson")).unwrap(), b"mine");
+    place.done(&format!("{record} case.ndjson --force"));
+    assert!(fs::read(place.path().join("case.ndjson")).unwrap().starts_with(b"{\"recording\""));
+    assert!(place.done(&format!("{record} /dev/stdout")).starts_with("{\"recording\""));
+}
+
+#[test]
 fn inspect_needs_no_configuration_and_fails_for_what_is_no_component() {
     let place = Place::new();
     fs::remove_file(place.path().join("tidemill.toml")).unwrap();

@@ -109,9 +109,13 @@ pub struct RecordArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub events: u64,
 
-    /// The file to write.
+    /// The file to write. It must not be there yet.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+
+    /// Replace a file that is there. One that a feed of the configuration is read from is never replaced.
+    #[arg(long)]
+    pub force: bool,
 
     /// The partition; all if not said.
     #[arg(long, value_parser = words::partition)]

@@ -17,11 +17,27 @@ pub struct WholeFile(Place);
 enum Place {
     /// Beside the place that it will take.
     Beside(NamedTempFile, PathBuf),
+    /// The same, and nothing may have taken that place meanwhile.
+    BesideNothing(NamedTempFile, PathBuf),
     /// What is no regular file takes bytes as they come: a pipe, a terminal, `/dev/null`. To replace it would destroy it.
     Straight(File),
 }
 
 impl WholeFile {
+    /// Begins a file where none is. What is no regular file takes the bytes: it loses nothing.
+    ///
+    /// # Errors
+    /// When a file is there, or nothing may be written beside it.
+    pub fn create_new(path: &Path) -> io::Result<Self> {
+        if fs::metadata(path).is_ok_and(|there| there.is_file()) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Ok(Self(match Self::create(path)?.0 {
+            Place::Beside(file, path) => Place::BesideNothing(file, path),
+            place @ (Place::BesideNothing(..) | Place::Straight(_)) => place,
+        }))
+    }
+
     /// Begins a file. One that is there stays until [`keep`](Self::keep); behind a link it is the file that the link names.
     ///
     /// # Errors
@@ -51,16 +67,17 @@ impl WholeFile {
     /// Whether a file will be there afterwards, and not only a reader that has had the bytes.
     #[must_use]
     pub fn stays(&self) -> bool {
-        matches!(self.0, Place::Beside(..))
+        !matches!(self.0, Place::Straight(_))
     }
 
     /// Puts it in its place, at once.
     ///
     /// # Errors
-    /// When it cannot be put there; then what was there is as it was.
+    /// When it cannot be put there, or another one came where none was; then what is there is as it was.
     pub fn keep(self) -> io::Result<()> {
         match self.0 {
             Place::Beside(file, place) => file.persist(place).map(drop).map_err(|error| error.error),
+            Place::BesideNothing(file, place) => file.persist_noclobber(place).map(drop).map_err(|error| error.error),
             Place::Straight(mut file) => file.flush(),
         }
     }
@@ -79,14 +96,14 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 impl Write for WholeFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
-            Place::Beside(file, _) => file.write(bytes),
+            Place::Beside(file, _) | Place::BesideNothing(file, _) => file.write(bytes),
             Place::Straight(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            Place::Beside(file, _) => file.flush(),
+            Place::Beside(file, _) | Place::BesideNothing(file, _) => file.flush(),
             Place::Straight(file) => file.flush(),
         }
     }
@@ -116,6 +133,22 @@ mod tests {
         write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn a_new_file_takes_no_place_that_is_taken_then_or_meanwhile() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("recording");
+        let mut new = WholeFile::create_new(&path).unwrap();
+        new.write_all(b"new").unwrap();
+        fs::write(&path, "other").unwrap();
+        assert_eq!(new.keep().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(WholeFile::create_new(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "other");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "what was begun is gone");
+        fs::remove_file(&path).unwrap();
+        WholeFile::create_new(&path).unwrap().keep().unwrap();
+        assert!(path.exists() && !WholeFile::create_new(Path::new("/dev/null")).unwrap().stays());
     }
 
     #[test]

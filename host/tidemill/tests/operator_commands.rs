@@ -435,6 +435,36 @@ fn a_recording_replaces_a_file_only_if_that_is_meant_and_the_file_of_a_feed_neve
 }
 
 #[test]
+fn who_has_seen_enough_of_many_partitions_leaves_nobody_who_complains() {
+    const PARTITIONS: usize = 64;
+    let place = Place::new();
+    let names: Vec<_> = (0..PARTITIONS).map(|partition| partition.to_string()).collect();
+    let listed = serde_json::to_string(&names).unwrap();
+    let mut recording =
+        format!("{{\"recording\":\"tidemill\",\"version\":1,\"feed\":\"orders\",\"partitions\":{listed}}}");
+    for name in &names {
+        recording += &format!("\n{{\"partition\":\"{name}\",\"from\":\"_first\"}}");
+    }
+    for cursor in 1..20 {
+        for name in &names {
+            recording += &format!("\n{{\"partition\":\"{name}\",\"data\":{{\"user\":\"ada\",\"amount\":1}}}}");
+            recording += &format!("\n{{\"partition\":\"{name}\",\"cursor\":\"{cursor}\"}}");
+        }
+    }
+    fs::write(place.path().join("orders.ndjson"), recording + "\n").unwrap();
+    for _ in 0..8 {
+        for command in ["feed tail orders --from first -n 1", "replay totals --feed orders --event 1"] {
+            let output = place.run(command);
+            assert_eq!(
+                (output.status.code(), String::from_utf8_lossy(&output.stderr)),
+                (Some(0), "".into()),
+                "{command}"
+            );
+        }
+    }
+}
+
+#[test]
 fn inspect_needs_no_configuration_and_fails_for_what_is_no_component() {
     let place = Place::new();
     fs::remove_file(place.path().join("tidemill.toml")).unwrap();

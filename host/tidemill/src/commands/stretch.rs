@@ -1,19 +1,14 @@
 //! A stretch of a feed: whole spans from a place on, until it is enough or the feed has no more.
 
-use tidemill_pipeline::{FeedName, PartitionId, ReadFrom, Span};
-use tokio::{sync::mpsc, task::JoinSet};
-
 use super::tail::{
     chosen, configured,
-    pages::{Follower, discover},
+    pages::{Follower, Followers, discover},
 };
 use crate::{
     config::{Config, FeedConfig},
     host::{Feed, open_feed},
 };
-
-/// Spans that wait to be taken.
-const SPANS_MAX: usize = 16;
+use tidemill_pipeline::{FeedName, PartitionId, ReadFrom, Span};
 
 /// Where to read.
 pub(super) struct Stretch<'a> {
@@ -59,21 +54,12 @@ impl<'a> Stretch<'a> {
         events: u64,
         mut take: impl FnMut(PartitionId, Span) -> anyhow::Result<()>,
     ) -> anyhow::Result<Ended> {
-        let (pieces, mut spans) = mpsc::channel(SPANS_MAX);
-        let mut followers = JoinSet::new();
-        for partition in self.partitions {
-            let follower = Follower::new(self.name.clone(), self.feed.clone(), partition, self.settings).until_end();
-            followers.spawn(follower.run(self.from.clone(), pieces.clone()));
-        }
-        drop(pieces);
+        let follower =
+            |partition| Follower::new(self.name.clone(), self.feed.clone(), partition, self.settings).until_end();
+        let mut followers = Followers::of(self.partitions.into_iter().map(follower), &self.from);
         let mut taken = 0;
         while taken < events {
-            let Some(piece) = spans.recv().await else {
-                while let Some(ended) = followers.join_next().await {
-                    ended??;
-                }
-                return Ok(Ended::AtTheEnd);
-            };
+            let Some(piece) = followers.next().await? else { return Ok(Ended::AtTheEnd) };
             taken += piece.span.len() as u64;
             take(piece.partition.clone(), piece.span.clone())?;
         }

@@ -9,10 +9,9 @@ use std::{
 };
 
 use tidemill_pipeline::{FeedName, PartitionId, ReadFrom};
-use tokio::{sync::mpsc, task::JoinSet};
 
 use self::{
-    pages::{Follower, Piece},
+    pages::{Follower, Followers, Piece},
     printed::Form,
 };
 use super::run::Signals;
@@ -22,9 +21,6 @@ use crate::{
     exit::{Exit, Misuse},
     host::{Feed, open_feed},
 };
-
-/// Spans that wait to be printed.
-const PIECES_MAX: usize = 16;
 
 /// Prints until it was enough, or until a signal.
 pub(super) async fn execute(args: TailArgs, config: &Path) -> anyhow::Result<Exit> {
@@ -42,24 +38,13 @@ pub(super) async fn execute(args: TailArgs, config: &Path) -> anyhow::Result<Exi
 async fn follow(args: &TailArgs, settings: &FeedConfig, feed: Feed) -> anyhow::Result<Exit> {
     let listed = pages::discover(&args.feed, &feed).await?;
     let partitions = chosen(&args.feed, args.partition.as_ref(), &args.from, listed)?;
-    let (pieces, mut printed) = mpsc::channel(PIECES_MAX);
-    let mut followers = JoinSet::new();
-    for partition in partitions {
-        let follower = Follower::new(args.feed.clone(), feed.clone(), partition, settings);
-        followers.spawn(follower.run(args.from.clone(), pieces.clone()));
-    }
-    drop(pieces);
+    let follower = |partition| Follower::new(args.feed.clone(), feed.clone(), partition, settings);
+    let mut followers = Followers::of(partitions.into_iter().map(follower), &args.from);
     let form = if args.json { Form::Json } else { Form::Payloads { terminal: io::stdout().is_terminal() } };
     let mut left = args.events.unwrap_or(u64::MAX);
     while left > 0 {
-        let Some(piece) = printed.recv().await else { break };
+        let Some(piece) = followers.next().await? else { break };
         print(&piece, form, &mut left)?;
-    }
-    if left > 0 {
-        // Every follower ended by itself: each has a reason.
-        while let Some(ended) = followers.join_next().await {
-            ended??;
-        }
     }
     Ok(Exit::Done)
 }

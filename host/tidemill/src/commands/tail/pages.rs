@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tidemill_pipeline::{
     Ask, Backoff, Cursor, Failure, FailureKind, FeedName, Fetched, PageEnd, PartitionId, ReadFrom, RetryPolicy, Room,
     Source, Span, way,
@@ -10,6 +11,8 @@ use tokio::{sync::mpsc, time::sleep};
 
 use crate::{config::FeedConfig, host::Feed, outage::Outage};
 
+/// Pieces that wait to be taken.
+const PIECES_MAX: usize = 16;
 /// What one page may have in memory before it is printed, in bytes.
 const AHEAD_BYTES_MAX: u32 = 1024 * 1024;
 /// The largest page that is asked for when pages bring no checkpoint.
@@ -37,6 +40,13 @@ pub(in crate::commands) struct Follower {
     page_size: NonZeroU32,
     poll_interval: Duration,
     until_end: bool,
+}
+
+/// Followers of the partitions that somebody looks at. They go on while their next piece is waited for, and nothing of them is left when
+/// they are dropped: a task would complain of the runtime that ends with its command.
+pub(in crate::commands) struct Followers {
+    pieces: mpsc::Receiver<Piece>,
+    running: FuturesUnordered<BoxFuture<'static, Result<(), Failure>>>,
 }
 
 /// What a page brought.
@@ -68,6 +78,30 @@ pub(in crate::commands) async fn discover(name: &FeedName, feed: &Feed) -> Resul
     }
 }
 
+impl Followers {
+    /// Those of some partitions, which all begin at the same place.
+    pub(in crate::commands) fn of(followers: impl Iterator<Item = Follower>, from: &ReadFrom) -> Self {
+        let (sender, pieces) = mpsc::channel(PIECES_MAX);
+        let running = followers.map(|follower| follower.run(from.clone(), sender.clone()).boxed()).collect();
+        Self { pieces, running }
+    }
+
+    /// What comes next, of any of them. None when each has come to its end.
+    ///
+    /// # Errors
+    /// When waiting does not help one of them, and what it brought before was given.
+    pub(in crate::commands) async fn next(&mut self) -> Result<Option<Piece>, Failure> {
+        loop {
+            tokio::select! {
+                biased;
+                Some(piece) = self.pieces.recv() => return Ok(Some(piece)),
+                Some(ended) = self.running.next() => ended?,
+                else => return Ok(None),
+            }
+        }
+    }
+}
+
 impl Follower {
     pub(in crate::commands) fn new(name: FeedName, feed: Feed, partition: PartitionId, settings: &FeedConfig) -> Self {
         let FeedConfig { page_size, poll_interval, .. } = settings;
@@ -83,7 +117,7 @@ impl Follower {
     ///
     /// # Errors
     /// When waiting does not help.
-    pub(in crate::commands) async fn run(self, mut from: ReadFrom, pieces: mpsc::Sender<Piece>) -> Result<(), Failure> {
+    async fn run(self, mut from: ReadFrom, pieces: mpsc::Sender<Piece>) -> Result<(), Failure> {
         let mut source = self.feed.source(self.partition.clone());
         let (mut backoff, mut outage) = (Backoff::new(retry_policy()), Outage::default());
         let mut page_size = self.page_size;

@@ -19,6 +19,7 @@ mod gate;
 mod identity;
 mod integrity;
 mod job;
+mod kept;
 mod lock;
 mod operations;
 mod parked;
@@ -39,6 +40,7 @@ mod writer;
 
 pub use backup::backup;
 pub use connection::DATABASE_FILE;
+pub use kept::Kept;
 pub use lock::{DataLock, Held, Owner};
 pub use parked::Parked;
 pub use reader::{Lineage, PartitionStatus, ProcessorStatus, Reader};

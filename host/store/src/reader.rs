@@ -12,6 +12,7 @@ use crate::{
     connection::{database_path, open_read_only},
     entries,
     error::{Result, StoreError},
+    kept::{self, Kept},
     parked::{self, Parked},
     rows::{CHECKPOINT, checkpoint, digest, partition_key, unsigned},
     schema,
@@ -113,6 +114,14 @@ impl Reader {
     /// When the database cannot be read.
     pub fn spaces(&self, processor: &ProcessorId) -> std::result::Result<Vec<StateSpace>, Failure> {
         spaces(&self.connection, processor).map_err(|error| self.failure(error))
+    }
+
+    /// Which kinds of key spaces the processors keep something in, in the order of their names.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn kept(&self) -> std::result::Result<Vec<Kept>, Failure> {
+        self.at_one_moment(kept::load)
     }
 
     /// The value of a key.

@@ -16,6 +16,7 @@ mod backlog;
 mod components;
 mod desk;
 mod follower;
+mod layout;
 mod listing;
 mod reloader;
 mod requests;
@@ -42,6 +43,7 @@ use tokio::{
 pub(crate) use self::{
     alone::execute as execute_alone,
     anew::empty,
+    layout::unseen,
     reloader::{Reloaded, Reloader},
     rest::Rest,
     troubles::{Trouble, read as read_troubles},
@@ -126,11 +128,20 @@ impl Host {
     /// Takes the data directory and starts everything.
     ///
     /// # Errors
-    /// When the data directory is taken or unusable, or a feed's settings cannot be used. A component that does
+    /// When the data directory is taken or unusable, a feed's settings cannot be used, or state is kept that would not be
+    /// seen ([`Misuse`](crate::exit::Misuse)). A component that does
     /// not load is no error: its processor waits for another file.
     pub(crate) async fn start(config: &Config, options: HostOptions) -> anyhow::Result<Self> {
         let (data, watched) = (config.data.clone(), options.reload == Reload::Watched);
-        let open = move || anyhow::Ok((Wiring::open(&data, options)?, Backlog::read(&data)));
+        let (layouts, reload) = (layout::layouts(config), options.reload);
+        let open = move || {
+            let wiring = Wiring::open(&data, options)?;
+            if let Err(error) = layout::require(&data, &layouts, reload) {
+                wiring.store.close()?;
+                return Err(error);
+            }
+            Ok((wiring, Backlog::read(&data)))
+        };
         let (wiring, mut backlogs) = tokio::task::spawn_blocking(open).await??;
         let wiring = Arc::new(wiring);
         let components = Arc::new(

@@ -530,3 +530,46 @@ fn serve_and_tail_end_well_by_a_signal() {
         assert_eq!(place.ended_by(signal, "feed tail orders --from first"), Some(0), "{signal:?}");
     }
 }
+
+#[test]
+fn state_that_was_kept_by_another_layout_is_not_left_behind_without_a_word() {
+    let place = Place::new();
+    let other = CONFIG
+        .replace("state = \"partitioned\"\n", "")
+        .replace("[processors.totals]\n", "[processors.totals]\nstate = \"partitioned\"\n");
+    fs::write(place.path().join("tidemill.toml"), &other).unwrap();
+    let before = place.status();
+    for command in ["run --until-idle", "check"] {
+        let said = place.fails(command, 2);
+        for (name, is, was) in [("totals", "partitioned", "shared"), ("ledger", "shared", "partitioned")] {
+            let problem = format!(
+                "error: processor `{name}` has `state = \"{is}\"`, and the database keeps {was} state of it, which it would not see\n  \
+                 hint: go on with `state = \"{was}\"`; or forget it and read the feeds anew with `tidemill reset {name}`; or give"
+            );
+            assert!(said.contains(&problem), "{command}: {said}");
+        }
+    }
+    assert_eq!(place.status(), before, "nothing was claimed");
+    for command in ["parked retry totals 1", "replay totals --parked 1"] {
+        let said = place.fails(command, 2);
+        assert!(said.contains("which it would not see") && !said.contains("ledger"), "{command}: {said}");
+    }
+    for name in ["totals", "ledger"] {
+        place.done(&format!("reset {name} --yes"));
+    }
+    place.done("check");
+    place.done("run --until-idle");
+    let count = |what: &str| place.done(&format!("state scan {what} --json")).lines().count();
+    assert_eq!((count("totals --feed orders --partition 0"), count("ledger")), (2, 2));
+}
+
+#[test]
+fn a_layout_may_change_as_long_as_nothing_is_kept() {
+    let place = Place::new();
+    place.done("reset totals --yes");
+    place.done("reset ledger --yes");
+    let other = CONFIG.replace("[processors.totals]\n", "[processors.totals]\nstate = \"partitioned\"\n");
+    fs::write(place.path().join("tidemill.toml"), other).unwrap();
+    place.done("check");
+    place.done("run --until-idle");
+}

@@ -13,7 +13,7 @@ use crate::{
     cases::Workbench,
     config::{Config, ProcessorConfig, StateLayout},
     exit::{Exit, with_hint},
-    host::{open_feed, unloadable, unreadable},
+    host::{Reader, open_feed, unloadable, unreadable, unseen},
     output::{Table, complain, print},
 };
 
@@ -23,11 +23,12 @@ pub(super) fn execute(path: &Path) -> anyhow::Result<Exit> {
     let feeds = feed_problems(&config);
     let components = Components::load(&config)?;
     let sources = source_problems(&config);
-    for problem in feeds.iter().chain(&sources).chain(&components.problems) {
+    let states = state_problems(&config);
+    for problem in feeds.iter().chain(&sources).chain(&states).chain(&components.problems) {
         complain(&format!("error: {problem}"));
     }
     print(&summary(&config, &components.digests))?;
-    Ok(match (feeds.is_empty() && sources.is_empty(), components.problems.is_empty()) {
+    Ok(match (feeds.is_empty() && sources.is_empty() && states.is_empty(), components.problems.is_empty()) {
         (false, _) => Exit::Misconfigured,
         (true, false) => Exit::Failed,
         (true, true) => Exit::Done,
@@ -53,6 +54,15 @@ fn source_problems(config: &Config) -> Vec<String> {
         )
     };
     sources.map(problem).collect()
+}
+
+/// State that is kept and would not be seen. A database that cannot be read, or is not there yet, says nothing about the configuration.
+fn state_problems(config: &Config) -> Vec<String> {
+    let unseen = Reader::open(&config.data).and_then(|reader| unseen(&reader, config)).unwrap_or_else(|failure| {
+        tracing::debug!(cause = %failure.cause, "it is not known which state is kept");
+        Vec::new()
+    });
+    unseen.iter().map(|unseen| unseen.misuse().to_string()).collect()
 }
 
 /// What the components came to.

@@ -15,13 +15,21 @@ use crate::{
     cli::{ReplayArgs, ReplayState},
     config::{Config, ProcessorConfig, StateLayout},
     exit::{Exit, Misuse},
-    host::Reader,
+    host::{Reader, unseen},
 };
 
 /// Shows what would be written. Fails if something would go wrong.
 pub(super) fn execute(args: &ReplayArgs, config: &Path) -> anyhow::Result<Exit> {
     let config = Config::load(config)?;
     let processor = configured(&config, &args.processor)?;
+    // What was put aside is tried over the state that is there now, as `parked retry` would.
+    let current = args.state == ReplayState::Current || args.parked.is_some();
+    if current
+        && let Some(unseen) =
+            unseen(&Reader::open(&config.data)?, &config)?.iter().find(|unseen| unseen.processor() == &args.processor)
+    {
+        return Err(unseen.misuse().into());
+    }
     let given = Given::open(args, &config, processor)?;
     let file = args.component.as_deref().unwrap_or(&processor.component);
     let workbench = Workbench::of_the_user()?;
@@ -31,8 +39,7 @@ pub(super) fn execute(args: &ReplayArgs, config: &Path) -> anyhow::Result<Exit> 
         name: &args.processor,
         config: &config,
         processor,
-        // What was put aside is tried over the state that is there now, as `parked retry` would.
-        current: args.state == ReplayState::Current || args.parked.is_some(),
+        current,
         workbench,
         component,
         settings,

@@ -6,7 +6,7 @@ use tidemill_pipeline::{Claim, ProcessorId};
 use tidemill_store::{Outcome, Request, RequestKind, Requests};
 use tokio::task::spawn_blocking;
 
-use super::{HostOptions, components::Components, requests, running::Running, wiring::Wiring};
+use super::{HostOptions, Reload, components::Components, layout, requests, running::Running, wiring::Wiring};
 use crate::{config::Config, exit::hint};
 
 /// Takes the data directory, executes the requests in their order, and gives it back. The outcomes stand in the
@@ -55,6 +55,9 @@ async fn load(config: &Config, wiring: &Arc<Wiring>, claim: &Claim) -> anyhow::R
     let processor = config.processors.get(name).ok_or_else(|| {
         anyhow::anyhow!("the configuration has no processor `{name}`, so there is no component that its parked events could be given to\n  hint: add it to the configuration, or give the events up with `tidemill parked drop`")
     })?;
+    let (data, layouts) = (config.data.clone(), layout::layouts(config).into_iter().filter(|(other, _)| other == name));
+    let layouts = layouts.collect();
+    spawn_blocking(move || layout::require(&data, &layouts, Reload::Watched)).await??;
     let components = Components::new(&config.data, Arc::clone(wiring))?;
     let loaded = components.at_start(claim, processor).await?;
     if let Some(error) = loaded.instead {

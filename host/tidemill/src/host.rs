@@ -207,7 +207,7 @@ impl Host {
             RunnerState::Running(running) => {
                 running.seen().into_iter().map(|(key, seen)| (name.clone(), key, seen)).collect()
             }
-            RunnerState::Loading | RunnerState::Unloadable | RunnerState::Ended => Vec::new(),
+            RunnerState::Loading(_) | RunnerState::Unloadable(_) | RunnerState::Ended(_) => Vec::new(),
         };
         self.states.iter().flat_map(of).collect()
     }
@@ -221,7 +221,7 @@ impl Host {
     pub(crate) fn component(&self, processor: &ProcessorName) -> Option<Digest> {
         match &*self.states.get(processor)?.borrow() {
             RunnerState::Running(running) => Some(running.component().digest()),
-            RunnerState::Loading | RunnerState::Unloadable | RunnerState::Ended => None,
+            RunnerState::Loading(_) | RunnerState::Unloadable(_) | RunnerState::Ended(_) => None,
         }
     }
 
@@ -232,13 +232,13 @@ impl Host {
         let mut rest = Rest::default();
         for (processor, state) in &self.states {
             match &*state.borrow() {
-                RunnerState::Loading => return None,
+                RunnerState::Loading(_) => return None,
                 RunnerState::Running(running) => {
                     if !running.at_rest(broken, &mut rest) {
                         return None;
                     }
                 }
-                RunnerState::Unloadable | RunnerState::Ended => rest.not_running(processor),
+                RunnerState::Unloadable(_) | RunnerState::Ended(_) => rest.not_running(processor),
             }
         }
         Some(rest)
@@ -251,7 +251,7 @@ impl Host {
 
     /// Whether every processor has ended by itself: each was taken by another host.
     pub(crate) fn has_ended(&self) -> bool {
-        !self.states.is_empty() && self.states.values().all(|state| matches!(*state.borrow(), RunnerState::Ended))
+        !self.states.is_empty() && self.states.values().all(|state| matches!(*state.borrow(), RunnerState::Ended(_)))
     }
 
     /// Stops: every worker ends after its batch; past the deadline they are dropped, which loses nothing that

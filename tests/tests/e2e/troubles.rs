@@ -73,3 +73,35 @@ fn a_component_whose_code_cannot_be_kept_is_tried_again_and_needs_no_other_file(
     host.terminate();
     assert!(host.wait().success());
 }
+
+#[test]
+fn status_says_that_a_component_does_not_load_until_it_does() {
+    let project = Project::new(
+        "[feeds.orders]\nurl = \"file:orders.ndjson\"\npoll-interval = \"10ms\"\n\
+         [processors.totals]\ncomponent = \"totals.wasm\"\nfeeds = [\"orders\"]\n",
+    );
+    fs::write(project.path().join("orders.ndjson"), "{\"user\":\"ada\",\"amount\":3}\n").unwrap();
+    let mut host = project.run(&[]);
+    host.wait_for("the component does not load; waiting for another file", 1);
+    let trouble = || project.status()["troubles"][0].clone();
+    wait_until("the missing component is in sight", || !trouble().is_null());
+    let missing = trouble();
+    assert_eq!((&missing["processor"], &missing["kind"]), (&"totals".into(), &"broken".into()));
+    assert!(missing["feed"].is_null() && missing["partition"].is_null(), "{missing}");
+    assert!(missing["cause"].as_str().unwrap().ends_with("totals.wasm is not there"), "{missing}");
+    assert!(missing["hint"].as_str().unwrap().starts_with("build it"), "{missing}");
+    let text = project.ok(&["status"]);
+    assert!(text.contains("Processor `totals` is in trouble (broken, since "), "{text}");
+
+    let good = example("rust", "totals");
+    project.put("totals.wasm", &good);
+    wait_until("it runs and the trouble is over", || trouble().is_null());
+    project.put("totals.wasm", b"no component");
+    wait_until("the bad file is in sight", || !trouble().is_null());
+    let bad = trouble();
+    assert!(bad["cause"].as_str().unwrap().ends_with("; the last accepted one runs in its place"), "{bad}");
+    project.put("totals.wasm", &good);
+    wait_until("the trouble is over again", || trouble().is_null());
+    host.terminate();
+    assert!(host.wait().success());
+}

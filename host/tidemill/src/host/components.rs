@@ -16,7 +16,10 @@ use super::{
     stamp::Stamp,
     wiring::{Component, Wiring},
 };
-use crate::config::{Limits, ProcessorConfig};
+use crate::{
+    config::{Limits, ProcessorConfig},
+    exit::hint,
+};
 
 /// Loads the component files of processors.
 #[derive(Debug)]
@@ -202,6 +205,17 @@ async fn stamp(file: &Path) -> Option<Stamp> {
 pub(crate) fn passing(error: &anyhow::Error) -> Option<&Failure> {
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>())?;
     (failure.kind == FailureKind::Unavailable).then_some(failure)
+}
+
+/// An error over a component as `status` tells it; and what runs meanwhile, if something does.
+pub(crate) fn trouble(error: &anyhow::Error, another_runs: bool) -> Failure {
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| failure.kind);
+    let meanwhile = if another_runs { "; the last accepted one runs in its place" } else { "" };
+    let failure = Failure::new(kind.unwrap_or(FailureKind::Broken), Stage::Load, format!("{error:#}{meanwhile}"));
+    match hint(error) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 /// Why a component's file cannot be read. Mostly it was not built yet.

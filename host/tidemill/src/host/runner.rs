@@ -46,17 +46,33 @@ pub(crate) struct Runner {
 }
 
 /// How far a runner is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) enum RunnerState {
-    /// The component is being loaded.
-    #[default]
-    Loading,
+    /// The component is being loaded, or will be tried again after this.
+    Loading(Option<Failure>),
     /// The component could not be loaded; the runner waits for another file.
-    Unloadable,
+    Unloadable(Failure),
     /// It runs.
     Running(Arc<Running>),
-    /// Another host has the processor, or the runner was stopped.
-    Ended,
+    /// Another host has the processor, as the failure says, or the runner was stopped.
+    Ended(Option<Failure>),
+}
+
+impl Default for RunnerState {
+    fn default() -> Self {
+        Self::Loading(None)
+    }
+}
+
+impl RunnerState {
+    /// Why the processor does not run, or runs an older component than its file holds.
+    pub(crate) fn trouble(&self) -> Option<Failure> {
+        match self {
+            Self::Loading(trouble) | Self::Ended(trouble) => trouble.clone(),
+            Self::Unloadable(trouble) => Some(trouble.clone()),
+            Self::Running(running) => running.file_trouble(),
+        }
+    }
 }
 
 impl Runner {
@@ -70,7 +86,7 @@ impl Runner {
         if let Some(failure) = &end {
             tracing::error!(processor = %self.id.name, cause = %failure.cause, hint = failure.hint.as_deref(), "the processor stopped");
         }
-        self.state.send_replace(RunnerState::Ended);
+        self.state.send_replace(RunnerState::Ended(end));
     }
 
     /// Claims the processor, again and again until it goes well. None when told to stop.
@@ -84,10 +100,12 @@ impl Runner {
             };
             let wait = backoff.next(failure.retry_after);
             tracing::warn!(processor = %self.id.name, cause = %failure.cause, hint = failure.hint.as_deref(), ?wait, "the processor cannot be claimed now");
-            if failure.kind != FailureKind::Unavailable {
+            self.state.send_replace(if failure.kind == FailureKind::Unavailable {
+                RunnerState::Loading(Some(failure))
+            } else {
                 // It is tried again, but nobody should wait for it.
-                self.state.send_replace(RunnerState::Unloadable);
-            }
+                RunnerState::Unloadable(failure)
+            });
             tokio::select! {
                 biased;
                 () = told(&mut self.stop) => return Ok(None),
@@ -129,13 +147,13 @@ impl Runner {
                         backlog.warn(&self.id.name);
                     }
                     let running = Running::new(claim, self.config.clone(), Arc::clone(&self.wiring), component);
-                    running.set_outdated(instead.is_some());
+                    running.set_file_trouble(instead.map(|error| components::trouble(&error, true)));
                     return Ok(Some(running));
                 }
                 Err(error) if components::passing(&error).is_some() => {
                     let wait = backoff.next(None);
                     tracing::warn!(processor = %self.id.name, cause = format!("{error:#}"), hint = hint(&error), ?wait, "the component cannot be loaded now; it is tried again");
-                    self.state.send_replace(RunnerState::Loading);
+                    self.state.send_replace(RunnerState::Loading(Some(components::trouble(&error, false))));
                     again = Some(Instant::now() + wait);
                     if let Some(answer) = answer.take() {
                         answer.give(Reloaded::Refused(error));
@@ -145,7 +163,7 @@ impl Runner {
                     if let Some(failure) = superseded(&error) {
                         return Err(failure.clone());
                     }
-                    self.state.send_replace(RunnerState::Unloadable);
+                    self.state.send_replace(RunnerState::Unloadable(components::trouble(&error, false)));
                     match answer.take() {
                         // Whoever asked says it.
                         Some(answer) => answer.give(Reloaded::Refused(error)),
@@ -260,10 +278,7 @@ impl Runner {
     /// Looks at the file, and notes whether what runs is what it holds.
     async fn try_reload(&self, running: &Running) -> anyhow::Result<Reloaded> {
         let reloaded = self.swap(running).await;
-        match &reloaded {
-            Err(error) if components::passing(error).is_some() => {}
-            Ok(_) | Err(_) => running.set_outdated(reloaded.is_err()),
-        }
+        running.set_file_trouble(reloaded.as_ref().err().map(|error| components::trouble(error, true)));
         reloaded
     }
 

@@ -30,8 +30,8 @@ pub(crate) struct Running {
     pub(crate) store: Store,
     wiring: Arc<Wiring>,
     component: Mutex<Component>,
-    /// Whether that is not what the configured file holds: the file does not load.
-    outdated: AtomicBool,
+    /// Why that is not what the configured file holds, if the file does not load.
+    file_trouble: Mutex<Option<Failure>>,
     /// Whether the configured file is being looked at, or will be tried again.
     reloading: AtomicBool,
     /// Its components share it, whichever lane they are in and however often they are replaced.
@@ -87,7 +87,7 @@ impl Running {
             store: wiring.store.clone(),
             wiring,
             component: Mutex::new(component),
-            outdated: AtomicBool::new(false),
+            file_trouble: Mutex::default(),
             reloading: AtomicBool::new(false),
             lines,
             lanes: Mutex::default(),
@@ -101,14 +101,19 @@ impl Running {
         lock(&self.component).clone()
     }
 
-    /// Notes whether the configured file holds a component that does not load.
-    pub(crate) fn set_outdated(&self, outdated: bool) {
-        self.outdated.store(outdated, Ordering::Relaxed);
+    /// Notes why the configured file does not load, or that it does.
+    pub(crate) fn set_file_trouble(&self, trouble: Option<Failure>) {
+        *lock(&self.file_trouble) = trouble;
+    }
+
+    /// Why an older component runs than the configured file holds.
+    pub(crate) fn file_trouble(&self) -> Option<Failure> {
+        lock(&self.file_trouble).clone()
     }
 
     /// Whether an older component runs, because the configured file does not load.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.outdated.load(Ordering::Relaxed)
+        lock(&self.file_trouble).is_some()
     }
 
     /// Notes whether the configured file changed and it is not known yet whether it loads. Until then nothing is at rest.

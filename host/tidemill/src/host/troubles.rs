@@ -36,7 +36,8 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub(crate) struct Trouble {
     /// None if the feed cannot even be discovered, whoever reads it.
     pub(crate) processor: Option<String>,
-    pub(crate) feed: String,
+    /// None if it is the processor's own: its component does not load, or somebody else has it.
+    pub(crate) feed: Option<String>,
     pub(crate) partition: Option<String>,
     pub(crate) kind: String,
     pub(crate) cause: String,
@@ -110,13 +111,17 @@ impl Watched {
         let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let feeds = self.listings.iter().filter_map(|listing| {
             let failure = listing.trouble()?;
-            Some(trouble(None, listing.name.as_str(), None, &failure, &now))
+            Some(trouble(None, Some(listing.name.as_str()), None, &failure, &now))
         });
-        let mut found: Vec<Trouble> = feeds.collect();
+        let processors = self.states.iter().filter_map(|(processor, state)| {
+            let failure = state.borrow().trouble()?;
+            Some(trouble(Some(processor.as_str()), None, None, &failure, &now))
+        });
+        let mut found: Vec<Trouble> = feeds.chain(processors).collect();
         for (processor, state) in &self.states {
             let RunnerState::Running(running) = &*state.borrow() else { continue };
             for (key, failure) in running.troubles() {
-                let (feed, partition) = (key.feed.as_str(), Some(key.partition.as_str()));
+                let (feed, partition) = (Some(key.feed.as_str()), Some(key.partition.as_str()));
                 found.push(trouble(Some(processor.as_str()), feed, partition, &failure, &now));
             }
         }
@@ -137,16 +142,22 @@ fn since_then(found: &mut [Trouble], known: &[Trouble]) {
 
 impl Trouble {
     /// All but since when.
-    fn said(&self) -> (Option<&str>, &str, Option<&str>, &str, &str, Option<&str>) {
+    fn said(&self) -> (Option<&str>, Option<&str>, Option<&str>, &str, &str, Option<&str>) {
         let Self { processor, feed, partition, kind, cause, hint, since: _ } = self;
-        (processor.as_deref(), feed, partition.as_deref(), kind, cause, hint.as_deref())
+        (processor.as_deref(), feed.as_deref(), partition.as_deref(), kind, cause, hint.as_deref())
     }
 }
 
-fn trouble(processor: Option<&str>, feed: &str, partition: Option<&str>, failure: &Failure, now: &str) -> Trouble {
+fn trouble(
+    processor: Option<&str>,
+    feed: Option<&str>,
+    partition: Option<&str>,
+    failure: &Failure,
+    now: &str,
+) -> Trouble {
     Trouble {
         processor: processor.map(str::to_owned),
-        feed: feed.to_owned(),
+        feed: feed.map(str::to_owned),
         partition: partition.map(str::to_owned),
         kind: failure.kind.as_str().to_owned(),
         cause: shorten(&failure.cause, CAUSE_CHARS_MAX).into_owned(),
@@ -163,7 +174,7 @@ mod tests {
 
     fn about(partition: usize, cause: &str, now: &str) -> Trouble {
         let failure = Failure::new(FailureKind::Unavailable, Stage::Fetch, cause).hint(cause);
-        trouble(Some("totals"), "orders", Some(&partition.to_string()), &failure, now)
+        trouble(Some("totals"), Some("orders"), Some(&partition.to_string()), &failure, now)
     }
 
     #[test]

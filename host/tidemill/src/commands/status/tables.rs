@@ -19,10 +19,11 @@ pub(super) fn text(document: &Document) -> String {
         Some(owner) => format!("A host runs: {}.\n", safe(owner)),
         None => "No host runs.\n".to_owned(),
     };
-    if document.processors.is_empty() {
-        return format!("{host}No processor has run yet.\n");
-    }
-    let mut text = format!("{host}\n{}\n", processors(document));
+    let mut text = if document.processors.is_empty() {
+        format!("{host}No processor has run yet.\n")
+    } else {
+        format!("{host}\n{}\n", processors(document))
+    };
     if let Some(quotas) = quotas(document) {
         add(&mut text, &format!("\n{quotas}"));
     }
@@ -150,11 +151,12 @@ fn trouble(processor: &Processor, partition: &Partition) -> Option<String> {
 /// Why something waits although it runs.
 fn waiting(trouble: &Trouble) -> String {
     let Trouble { processor, feed, partition, kind, cause, hint, since } = trouble;
-    let who = match (processor, partition) {
-        (Some(processor), Some(partition)) => {
+    let who = match (processor, feed, partition) {
+        (Some(processor), Some(feed), Some(partition)) => {
             format!("Processor `{processor}`, feed `{feed}`, partition {partition} waits")
         }
-        (_, _) => format!("Feed `{feed}` cannot be discovered"),
+        (Some(processor), _, _) => format!("Processor `{processor}` is in trouble"),
+        (None, feed, _) => format!("Feed `{}` cannot be discovered", feed.as_deref().unwrap_or("?")),
     };
     let mut lines = vec![format!("{who} ({kind}, since {since}):"), cause.clone()];
     lines.extend(hint.as_ref().map(|hint| format!("hint: {hint}")));

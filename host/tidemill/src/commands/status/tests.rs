@@ -84,14 +84,18 @@ fn processors() -> Vec<ProcessorStatus> {
 fn troubles() -> Vec<Trouble> {
     let of = |processor: Option<&str>, partition: Option<&str>, cause: &str| Trouble {
         processor: processor.map(str::to_owned),
-        feed: "orders".to_owned(),
+        feed: (processor.is_none() || partition.is_some()).then(|| "orders".to_owned()),
         partition: partition.map(str::to_owned),
         kind: "unavailable".to_owned(),
         cause: cause.to_owned(),
         hint: Some("is the publisher there?".to_owned()),
         since: NOON.to_owned(),
     };
-    vec![of(None, None, "nobody answers\u{1b}[2J"), of(Some("totals"), Some("0"), "the publisher answered 503")]
+    vec![
+        of(None, None, "nobody answers\u{1b}[2J"),
+        of(Some("totals"), None, "the component totals.wasm does not load: it is empty"),
+        of(Some("totals"), Some("0"), "the publisher answered 503"),
+    ]
 }
 
 #[test]

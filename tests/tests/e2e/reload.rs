@@ -307,6 +307,25 @@ fn a_processor_whose_first_component_is_bad_begins_when_a_good_one_comes() {
 }
 
 #[test]
+fn a_component_that_was_not_built_yet_is_loaded_once_it_is_and_nobody_is_told_to_restart() {
+    let (publisher, project, first) = start(5);
+    let configuration = fs::read_to_string(project.path().join("tidemill.toml")).unwrap();
+    project.configure(&configuration.replace("ledger.wasm", "built/ledger.wasm"));
+    append(&publisher, 50);
+    let mut host = project.run(&[]);
+    host.wait_for("the component does not load; waiting for another file", 1);
+    fs::create_dir(project.path().join("built")).unwrap();
+    project.put("built/ledger.wasm", &first);
+    host.wait_for("the processor starts", 1);
+    wait_for_all(&project, &publisher);
+    host.terminate();
+    assert!(host.wait().success());
+    let log = host.complaints();
+    assert!(!log.contains("restart") && !log.contains("\"level\":\"WARN\""), "{log}");
+    assert_whole_ledger(&project, "ledger", "orders", &publisher);
+}
+
+#[test]
 fn a_component_is_reloaded_after_its_directory_was_replaced() {
     let (publisher, project, first) = start(7);
     let configuration = fs::read_to_string(project.path().join("tidemill.toml")).unwrap();

@@ -21,7 +21,8 @@ use super::stamp::Stamp;
 
 /// How long a file must be left alone before it is read: compilers write in pieces.
 const QUIET: Duration = Duration::from_millis(30);
-/// How often the components' paths are looked at, beside what the system reports: that ends when the directory is replaced.
+/// How often the components' paths are looked at, beside what the system reports: that ends when the directory is replaced,
+/// and does not begin where there is none yet, or where too much is watched already.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Watches the directories of component files; a rename into one is seen too. However many processors have a file, it is
@@ -33,7 +34,8 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Begins to watch. A directory that is not there is passed over with a warning. In a runtime.
+    /// Begins to watch. What the system does not report, of a directory that is not there yet too, is found by the looks. In a
+    /// runtime.
     pub(crate) fn start<'a>(components: impl Iterator<Item = &'a Path>) -> anyhow::Result<Self> {
         let components: BTreeSet<&Path> = components.collect();
         let files = Arc::new(Files(Mutex::new(components.iter().map(|file| Watched::new(file)).collect())));
@@ -44,7 +46,10 @@ impl Watcher {
                 reported.touched(&touched.flat_map(|event| &event.paths).collect::<Vec<_>>());
             }
             Err(errors) => {
-                tracing::warn!(?errors, "the component files cannot be watched; restart to load changed ones");
+                tracing::debug!(
+                    ?errors,
+                    "the system reports no change of some component files; they are looked at all the same"
+                );
             }
         };
         let mut debouncer = new_debouncer(QUIET, None, seen)?;
@@ -52,7 +57,7 @@ impl Watcher {
         for directory in directories {
             let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
             if let Err(error) = debouncer.watch(directory, RecursiveMode::NonRecursive) {
-                tracing::warn!(directory = %directory.display(), %error, "the directory cannot be watched; restart to load changed components");
+                tracing::debug!(directory = %directory.display(), %error, "the system does not report changes in the directory; its components are looked at all the same");
             }
         }
         let mut looks = JoinSet::new();

@@ -25,6 +25,8 @@ pub struct Seen {
     pub feed_trouble: Option<Failure>,
     /// Why it waits before it processes or commits again, if it does.
     pub trouble: Option<Failure>,
+    /// It stopped, and the store cannot keep that: no checkpoint says it.
+    pub stopped_unkept: bool,
 }
 
 impl Seen {
@@ -47,7 +49,7 @@ impl Seen {
         let stopped = |checkpoint: &Checkpoint| {
             matches!(checkpoint.status, Status::Paused | Status::Halted | Status::Stalled | Status::Stopped)
         };
-        self.idle || self.checkpoint.as_ref().is_some_and(stopped)
+        self.idle || self.stopped_unkept || self.checkpoint.as_ref().is_some_and(stopped)
     }
 }
 

@@ -181,6 +181,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
         self.monitor.send_modify(|seen| {
             seen.checkpoint = Some(checkpoint.clone());
             seen.idle = false;
+            seen.stopped_unkept = false;
         });
         Ok(checkpoint)
     }
@@ -239,7 +240,10 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
                     stage = failure.stage.as_str(), %status, cause = %failure.cause, hint = failure.hint.as_deref(),
                     unkept = %unkept.cause, "the partition stopped, and the store cannot keep that"
                 );
-                self.monitor.send_modify(|seen| seen.trouble = Some(unkept));
+                self.monitor.send_modify(|seen| {
+                    seen.trouble = Some(unkept);
+                    seen.stopped_unkept = true;
+                });
                 self.ordered().await;
             }
             // The world moved on between the failure and its record: it may not fail any more.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rusqlite::ErrorCode;
-use tidemill_pipeline::{Failure, FailureKind, ProcessorId, Stage, failpoint};
+use tidemill_pipeline::{Failure, FailureKind, PartitionKey, ProcessorId, Stage, failpoint};
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +73,14 @@ impl StoreError {
     /// Something that is not done, and what to do instead.
     pub(crate) fn refused(cause: impl Into<String>, hint: &str) -> Self {
         Self::Refused { cause: cause.into(), hint: Some(hint.to_owned()) }
+    }
+
+    /// With the row that could not be read, where it is a partition's.
+    pub(crate) fn of_partition(self, processor: &ProcessorId, key: &PartitionKey) -> Self {
+        match self {
+            Self::Unreadable(what) => Self::Unreadable(format!("for {processor}, {key}, {what}")),
+            other => other,
+        }
     }
 
     /// Whether the file can no longer be trusted: after a failed fsync nobody knows what the disk has.

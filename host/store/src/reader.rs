@@ -255,7 +255,8 @@ fn partitions(connection: &Connection, id: &ProcessorId) -> Result<Vec<Partition
     while let Some(row) = rows.next()? {
         let key = partition_key(row.get(0)?, row.get(1)?)?;
         let lineage = lineage(connection, id, &key)?;
-        partitions.push(PartitionStatus { key, checkpoint: checkpoint(row, 3)?, updated_at: row.get(2)?, lineage });
+        let checkpoint = checkpoint(row, 3).map_err(|error| error.of_partition(id, &key))?;
+        partitions.push(PartitionStatus { key, checkpoint, updated_at: row.get(2)?, lineage });
     }
     Ok(partitions)
 }

@@ -196,6 +196,18 @@ pub(crate) fn outcome(connection: &Connection, id: RequestId) -> Result<Option<O
     }
 }
 
+/// Checks that every request can be read, and what became of it.
+pub(crate) fn require_readable(connection: &Connection) -> Result<()> {
+    let mut statement = connection.prepare("SELECT id, asked, outcome FROM request")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        parse(RequestId(row.get(0)?), row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
+        let outcome = row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+        outcome.map(|text| parse_json::<Outcome>(text, "an outcome")).transpose()?;
+    }
+    Ok(())
+}
+
 /// Whether a request was neither answered nor taken back.
 pub(crate) fn is_pending(connection: &Connection, id: RequestId) -> Result<bool> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM request WHERE id = ?1 AND outcome IS NULL")?;

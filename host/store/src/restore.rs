@@ -13,16 +13,17 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
-use tidemill_pipeline::{Failure, ProcessorId, Stage};
+use tidemill_pipeline::{Failure, ProcessorId, ProcessorName, Stage};
 
 use crate::{
     connection::{DATABASE_FILE, database_path, open_writer, sync_directory},
     error::{Result, StoreError},
     integrity,
     lock::{DataLock, Held},
-    request::Outcome,
+    parked,
+    request::{self, Outcome},
     rows::{NOW, json},
-    schema, shape, stored,
+    schema, shape, sqlite, stored,
 };
 
 /// More commits than are made between a backup and its restore: three years at ten thousand a second. It is a power of
@@ -31,6 +32,9 @@ pub const RESTORE_GAP: u64 = 1_000_000_000_000;
 
 /// What a database consists of: itself, its log, and the shared memory of its connections.
 const PARTS: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Parked events that are looked at together.
+const PARKED_AT_ONCE: usize = 100;
 
 /// What a restore did beside putting the backup in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +153,7 @@ fn renew(prepared: &Path) -> Result<Vec<ProcessorId>> {
     shape::require(&connection)?;
     schema::migrate(&mut connection)?;
     require_owners(&connection)?;
+    require_readable(&connection)?;
     let recounted = stored::recount(&mut connection)?;
     jump_ahead(&mut connection)?;
     integrity::note_closed(&connection)?;
@@ -168,6 +173,22 @@ fn require_owners(connection: &Connection) -> Result<()> {
         None => Ok(()),
         Some(table) => Err(StoreError::Unreadable(format!("a row of the table `{table}` that belongs to nobody"))),
     }
+}
+
+/// Checks that every row can be read which the schema alone does not vouch for: those with JSON in them. A host would meet them one by
+/// one, and could not go on.
+fn require_readable(connection: &Connection) -> Result<()> {
+    let mut statement = connection.prepare("SELECT processor, version FROM processor")?;
+    let names = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    for name in names {
+        let (name, version) = name?;
+        sqlite::partitions(connection, &ProcessorId { name: ProcessorName::new(name), version })?;
+    }
+    let mut last = 0;
+    while let Some(parked) = parked::list(connection, None, last, PARKED_AT_ONCE)?.last() {
+        last = parked.number;
+    }
+    request::require_readable(connection)
 }
 
 fn jump_ahead(connection: &mut Connection) -> Result<()> {

@@ -228,7 +228,8 @@ pub(crate) fn load(connection: &Connection, processor: &ProcessorId, key: &Parti
     );
     let mut statement = connection.prepare_cached(&text)?;
     let names = (processor.name.as_str(), processor.version, key.feed.as_str(), key.partition.as_str());
-    statement.query_row(names, |row| Ok(checkpoint(row, 0))).optional()?.transpose()
+    let read = statement.query_row(names, |row| Ok(checkpoint(row, 0))).optional()?.transpose();
+    read.map_err(|error| error.of_partition(processor, key))
 }
 
 /// Every partition of a processor.
@@ -240,7 +241,9 @@ pub(crate) fn partitions(connection: &Connection, processor: &ProcessorId) -> Re
     let mut rows = statement.query((processor.name.as_str(), processor.version))?;
     let mut partitions = Vec::new();
     while let Some(row) = rows.next()? {
-        partitions.push((partition_key(row.get(0)?, row.get(1)?)?, checkpoint(row, 2)?));
+        let key = partition_key(row.get(0)?, row.get(1)?)?;
+        let checkpoint = checkpoint(row, 2).map_err(|error| error.of_partition(processor, &key))?;
+        partitions.push((key, checkpoint));
     }
     Ok(partitions)
 }

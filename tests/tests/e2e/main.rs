@@ -6,6 +6,7 @@ mod demo_component;
 mod dev;
 mod guests;
 mod interop;
+mod kept;
 mod languages;
 mod million;
 mod policy;

@@ -6,7 +6,7 @@ use super::{
     stored::{COUNTED, KEPT, counts},
     *,
 };
-use crate::{Restored, backup, connection::database_path, restore};
+use crate::{RequestKind, Requests, Restored, backup, connection::database_path, restore};
 
 /// What a data directory keeps under `k`.
 async fn kept_in(directory: &Path) -> Option<Value> {
@@ -111,6 +111,38 @@ async fn a_damaged_backup_is_named_and_changes_nothing() {
         assert!(!fixture.path().join("tidemill.db.restoring").exists());
     }
     assert_eq!(kept_in(fixture.path()).await, Some("kept".into()));
+}
+
+#[tokio::test]
+async fn a_backup_with_json_that_nobody_can_read_is_refused() {
+    let fixture = Fixture::new().await;
+    fixture.commit(fixture.own("0", "a", write("k", "kept")).await).await;
+    let parked = Commit { parked: vec![parked("0")], ..fixture.nothing().await };
+    fixture.commit(parked).await;
+    let mut requests = Requests::open(fixture.path()).unwrap();
+    let request = requests.submit(&processor(), &RequestKind::Pause { partition: None }).unwrap();
+    fixture.store.execute(&fixture.claim, request).await.unwrap();
+    for (number, (change, what)) in [
+        ("UPDATE checkpoint SET last_error = '{}'", "for processor `totals`, feed `orders`, partition 0, an error"),
+        ("UPDATE checkpoint SET resolution = '{}'", "for processor `totals`, feed `orders`, partition 0, a resolution"),
+        ("UPDATE parked_event SET metadata = '{}'", "metadata"),
+        ("UPDATE request SET asked = '{}'", "the request 1"),
+        ("UPDATE request SET asked = '[]'", "a request"),
+        ("UPDATE request SET outcome = '{}'", "an outcome"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = fixture.path().join(format!("{number}.db"));
+        backup(fixture.path(), &file).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        restore(&file, elsewhere.path(), false).unwrap();
+        rusqlite::Connection::open(&file).unwrap().execute(change, []).unwrap();
+        let failure = restore(&file, elsewhere.path(), true).unwrap_err();
+        assert!(failure.cause.contains("holds what Tidemill does not write, and nothing was changed"), "{failure}");
+        assert!(failure.cause.contains(what), "{change}: {failure}");
+        assert_eq!(failure.hint.as_deref(), Some("put another backup back"));
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::{
     listing::{FeedListing, Listing},
-    running::Running,
+    running::{Planned, Running},
     wiring,
 };
 use crate::config::FeedConfig;
@@ -51,7 +51,7 @@ impl Follower {
                 Ok(TermEnd::Changed) => backoff.reset(),
                 Err(failure) if failure.kind == FailureKind::Superseded => return Some(failure),
                 Err(failure) => {
-                    tracing::warn!(feed = %self.feed.name, cause = %failure.cause, "the partitions could not be started");
+                    self.complain(&failure);
                     listings.mark_changed();
                     tokio::select! {
                         biased;
@@ -60,7 +60,19 @@ impl Follower {
                     }
                 }
             }
-            self.running.set_planned(&self.feed.name, false);
+            self.running.set_planned(&self.feed.name, Planned::Not);
+        }
+    }
+
+    /// Says why the partitions could not be started, and whether that passes.
+    fn complain(&self, failure: &Failure) {
+        let (processor, feed) = (&self.running.claim.processor.name, &self.feed.name);
+        let Failure { kind, cause, hint, .. } = failure;
+        if matches!(kind, FailureKind::Unavailable | FailureKind::Fenced) {
+            tracing::warn!(%processor, %feed, cause, hint, "the partitions could not be started");
+        } else {
+            tracing::error!(%processor, %feed, cause, hint, "the partitions could not be started");
+            self.running.set_planned(feed, Planned::Failed);
         }
     }
 
@@ -91,7 +103,7 @@ impl Follower {
                 Ok(Exit::Stopped) => {}
                 Ok(Exit::Moved(failure)) => {
                     tracing::info!(feed = %self.feed.name, cause = %failure.cause, "the feed's partitions changed");
-                    self.running.set_planned(&self.feed.name, false);
+                    self.running.set_planned(&self.feed.name, Planned::Not);
                     self.feed.ask_again();
                     break TermEnd::Changed;
                 }
@@ -135,7 +147,7 @@ impl Follower {
         }
         // Not earlier: between a finished partition and its children nothing is at rest.
         self.running.settle_finished(&self.feed.name);
-        self.running.set_planned(&self.feed.name, true);
+        self.running.set_planned(&self.feed.name, Planned::All);
         Ok(())
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Rest {
     not_running: Names,
     /// Processors that run the last component that was accepted, because their file does not load.
     outdated: Names,
+    /// Feeds whose partitions a processor could not start, for a reason that will not pass.
+    not_started: Names,
     /// Feeds that cannot be discovered, for a reason that will not pass.
     undiscovered: Names,
 }
@@ -37,13 +39,13 @@ impl Rest {
 
     /// Whether all events were applied, be it by a component whose successor was refused.
     pub(crate) fn is_calm(&self) -> bool {
-        let Self { stopped, parked, not_running, undiscovered, outdated: _ } = self;
-        *parked == 0 && [stopped, not_running, undiscovered].iter().all(|names| names.named.is_empty())
+        let Self { stopped, parked, not_running, not_started, undiscovered, outdated: _ } = self;
+        *parked == 0 && [stopped, not_running, not_started, undiscovered].iter().all(|names| names.named.is_empty())
     }
 
     /// Says in the log why not everything went well.
     pub(crate) fn complain(&self) {
-        let Self { stopped, parked, not_running, outdated, undiscovered } = self;
+        let Self { stopped, parked, not_running, outdated, not_started, undiscovered } = self;
         let parked = (*parked > 0).then_some(*parked);
         let mut hint = "`tidemill status` shows where everything stands".to_owned();
         if parked.is_some() {
@@ -52,11 +54,15 @@ impl Rest {
         if !(not_running.named.is_empty() && outdated.named.is_empty()) {
             hint += ", and the lines above why a component does not load";
         }
+        if !not_started.named.is_empty() {
+            hint += ", and the lines above why partitions could not be started";
+        }
         tracing::error!(
             stopped = stopped.said(),
             parked,
             not_running = not_running.said(),
             outdated = outdated.said(),
+            not_started = not_started.said(),
             undiscovered = undiscovered.said(),
             hint,
             "the run ends with 1: not everything went well"
@@ -78,6 +84,10 @@ impl Rest {
 
     pub(super) fn outdated(&mut self, processor: &ProcessorName) {
         self.outdated.add(format_args!("`{processor}`"));
+    }
+
+    pub(super) fn not_started(&mut self, processor: &ProcessorName, feed: &FeedName) {
+        self.not_started.add(format_args!("`{processor}` {feed}"));
     }
 
     /// Several processors may wait for it.

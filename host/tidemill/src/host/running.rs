@@ -39,7 +39,7 @@ pub(crate) struct Running {
     lanes: Mutex<BTreeMap<Option<PartitionKey>, Arc<Lane<Processor>>>>,
     partitions: Mutex<BTreeMap<PartitionKey, Partition>>,
     /// The feeds whose partitions are planned and started.
-    planned: Mutex<BTreeMap<FeedName, bool>>,
+    planned: Mutex<BTreeMap<FeedName, Planned>>,
     /// Changes when the partitions must be planned anew although the feed lists the same.
     plans: watch::Sender<u64>,
 }
@@ -68,8 +68,20 @@ impl Partition {
     fn leaves(&self) -> (u64, Option<Status>) {
         let seen = self.monitor.borrow();
         let stopped = |status: &Status| matches!(status, Status::Halted | Status::Stalled | Status::Stopped);
-        (seen.parked, seen.checkpoint.as_ref().map(|checkpoint| checkpoint.status).filter(stopped))
+        let kept = seen.checkpoint.as_ref().map(|checkpoint| checkpoint.status).filter(stopped);
+        (seen.parked, kept.or(seen.stopped_unkept.then_some(Status::Stopped)))
     }
+}
+
+/// How far the partitions of a feed are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planned {
+    /// They are about to be planned and started.
+    Not,
+    /// They are started.
+    All,
+    /// They could not be started, for a reason that will not pass. It is tried again, but nobody should wait for it.
+    Failed,
 }
 
 /// A lock that is only ever held for a few instructions.
@@ -80,7 +92,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Running {
     pub(crate) fn new(claim: Claim, config: ProcessorConfig, wiring: Arc<Wiring>, component: Component) -> Self {
         let lines = Arc::new(LogQuota::new(config.quotas.log_lines_max));
-        let planned = config.feeds.iter().map(|feed| (feed.clone(), false)).collect();
+        let planned = config.feeds.iter().map(|feed| (feed.clone(), Planned::Not)).collect();
         Self {
             claim,
             config,
@@ -241,8 +253,8 @@ impl Running {
         }
     }
 
-    /// A feed's partitions are planned and started, or are about to be planned anew.
-    pub(crate) fn set_planned(&self, feed: &FeedName, planned: bool) {
+    /// Notes how far the partitions of a feed are.
+    pub(crate) fn set_planned(&self, feed: &FeedName, planned: Planned) {
         lock(&self.planned).insert(feed.clone(), planned);
     }
 
@@ -297,11 +309,13 @@ impl Running {
         }
         // Each is looked at once only: a moment later it may be at rest.
         let processor = &self.claim.processor.name;
-        for (feed, _) in lock(&self.planned).iter().filter(|(_, planned)| !**planned) {
-            if !given_up(feed) {
-                return false;
+        for (feed, planned) in lock(&self.planned).iter() {
+            match planned {
+                Planned::All => {}
+                Planned::Failed => rest.not_started(processor, feed),
+                Planned::Not if given_up(feed) => rest.undiscovered(feed),
+                Planned::Not => return false,
             }
-            rest.undiscovered(feed);
         }
         for (key, partition) in lock(&self.partitions).iter() {
             if !partition.at_rest() {

@@ -1,0 +1,47 @@
+//! What is kept, and what operators are told of it where something is wrong with it.
+
+use std::fs;
+
+use e2e::{
+    guest_host::example,
+    project::{Project, log_lines},
+};
+use serde_json::json;
+
+const FEED: &str = "[feeds.orders]\nurl = \"file:orders.ndjson\"\npoll-interval = \"10ms\"\n";
+
+fn processor(name: &str) -> String {
+    format!("[processors.{name}]\ncomponent = \"totals.wasm\"\nfeeds = [\"orders\"]\n")
+}
+
+/// A feed of two events, and processors of this name on it.
+fn world(names: &[&str]) -> Project {
+    let processors: String = names.iter().map(|name| processor(name)).collect();
+    let project = Project::new(&format!("{FEED}{processors}"));
+    project.put("totals.wasm", &example("rust", "totals"));
+    let events = "{\"user\":\"ada\",\"amount\":3}\n{\"user\":\"bob\",\"amount\":5}\n";
+    fs::write(project.path().join("orders.ndjson"), events).unwrap();
+    project
+}
+
+#[test]
+fn a_run_ends_over_a_row_that_nobody_can_read_and_says_which() {
+    let project = world(&["other", "totals"]);
+    project.run_until_idle();
+    let database = rusqlite::Connection::open(project.path().join("data/tidemill.db")).unwrap();
+    database.execute("UPDATE checkpoint SET last_error = '{}' WHERE processor = 'totals'", []).unwrap();
+    drop(database);
+    let log = project.run_until_stopped();
+    let said = &log_lines(&log, "the partitions could not be started")[0];
+    assert_eq!((&said["level"], &said["processor"]), (&json!("ERROR"), &json!("totals")), "{log}");
+    let cause = said["cause"].as_str().unwrap();
+    assert!(
+        cause.contains("for processor `totals`, feed `orders`, partition 0, an error that is not as expected"),
+        "{log}"
+    );
+    assert!(said["hint"].as_str().unwrap().contains("put a backup back"), "{log}");
+    let last = &log_lines(&log, "the run ends with 1: not everything went well")[0];
+    assert_eq!(last["not_started"], "`totals` orders", "{log}");
+    let refused = project.fails(&["status"], 1);
+    assert!(refused.contains("for processor `totals`, feed `orders`, partition 0, an error"), "{refused}");
+}

@@ -1,16 +1,14 @@
 //! The effects of requests, each within the transaction that also writes its outcome.
 
 use rusqlite::{Connection, params};
-use tidemill_pipeline::{
-    Claim, FeedName, PartitionKey, ProcessorId, ReadFrom, Resolution, StateSpace, Status, failpoint,
-};
+use tidemill_pipeline::{Claim, FeedName, PartitionKey, ProcessorId, ReadFrom, StateSpace, failpoint};
 
 use crate::{
     apply, entries,
     error::{Result, StoreError},
+    pauses,
     request::{self, Outcome, Request, RequestId, RequestKind},
-    rows::{NOW, ResolutionJson, json, start_and_cursor},
-    sqlite,
+    rows::{NOW, start_and_cursor},
 };
 
 /// Executes a request, or tells again what became of it. A refusal changes nothing but the outcome.
@@ -42,10 +40,10 @@ fn effect(connection: &Connection, claim: &Claim, request: &Request) -> Result<S
     apply::disturb_shared_state(connection, claim)?;
     let processor = &claim.processor;
     match &request.kind {
-        RequestKind::Pause { partition } => pause(connection, processor, partition.as_ref()),
+        RequestKind::Pause { partition } => pauses::pause(connection, processor, partition.as_ref()),
         RequestKind::Resume { partition, resolution } => match resolution {
-            Some(resolution) => resolve(connection, processor, resolution),
-            None => resume(connection, processor, partition.as_ref()),
+            Some(resolution) => pauses::resolve(connection, processor, resolution),
+            None => pauses::resume(connection, processor, partition.as_ref()),
         },
         RequestKind::Reset { identities } => reset(connection, processor, identities),
         RequestKind::ResetPartition { key, to, identity } => {
@@ -64,93 +62,19 @@ fn effect(connection: &Connection, claim: &Claim, request: &Request) -> Result<S
     }
 }
 
-fn refused(cause: String) -> StoreError {
+/// A request that cannot be fulfilled.
+pub(crate) fn refused(cause: String) -> StoreError {
     StoreError::refused(cause, "look at it with `tidemill status`")
 }
 
-fn count(rows: usize, what: &str) -> String {
+/// A number of things, in words.
+pub(crate) fn count(rows: usize, what: &str) -> String {
     format!("{rows} {what}{}", if rows == 1 { "" } else { "s" })
 }
 
-/// Changes the status of the partitions that a request means, with a new generation for each.
-fn turn(
-    connection: &Connection,
-    processor: &ProcessorId,
-    partition: Option<&PartitionKey>,
-    from: &[Status],
-    to: &str,
-) -> Result<usize> {
-    let words: Vec<String> = from.iter().map(|status| format!("'{status}'")).collect();
-    let text = format!(
-        "UPDATE checkpoint SET status = {to}, generation = generation + 1, updated_at = {NOW},
-             last_error = NULL, resolution = NULL
-         WHERE processor = ?1 AND version = ?2 AND (?3 IS NULL OR feed = ?3 AND partition = ?4) AND status IN ({})",
-        words.join(", ")
-    );
-    let names = partition.map(|key| (key.feed.as_str(), key.partition.as_str())).unzip();
-    let rows = connection.execute(&text, params![processor.name.as_str(), processor.version, names.0, names.1])?;
-    if let (0, Some(key)) = (rows, partition)
-        && sqlite::load(connection, processor, key)?.is_none()
-    {
-        return Err(no_partition(processor, key));
-    }
-    Ok(rows)
-}
-
-fn no_partition(processor: &ProcessorId, key: &PartitionKey) -> StoreError {
+/// A request about a partition that is not there.
+pub(crate) fn no_partition(processor: &ProcessorId, key: &PartitionKey) -> StoreError {
     refused(format!("{processor} has no {key}"))
-}
-
-/// Running again means starting again for a partition that has not had its first checkpoint.
-const RUNS: &str = "CASE WHEN cursor IS NULL AND start = 'last' THEN 'starting' ELSE 'running' END";
-
-fn pause(connection: &Connection, processor: &ProcessorId, partition: Option<&PartitionKey>) -> Result<String> {
-    let from = [Status::Starting, Status::Running, Status::Stopped];
-    let rows = turn(connection, processor, partition, &from, "'paused'")?;
-    Ok(format!("{} of {processor} paused", count(rows, "partition")))
-}
-
-fn resume(connection: &Connection, processor: &ProcessorId, partition: Option<&PartitionKey>) -> Result<String> {
-    let from = [Status::Paused, Status::Halted, Status::Stalled, Status::Stopped];
-    let rows = turn(connection, processor, partition, &from, RUNS)?;
-    Ok(format!("{} of {processor} resumed", count(rows, "partition")))
-}
-
-/// Lets the partitions that stopped over an event or a slow call try again, by what was decided about the event if
-/// something was.
-pub(crate) fn try_again(connection: &Connection, processor: &ProcessorId) -> Result<usize> {
-    let text = format!(
-        "UPDATE checkpoint SET status = {RUNS}, generation = generation + 1, updated_at = {NOW}, last_error = NULL
-         WHERE processor = ?1 AND version = ?2 AND status IN ('{}', '{}')",
-        Status::Halted,
-        Status::Stalled
-    );
-    Ok(connection.execute(&text, params![processor.name.as_str(), processor.version])?)
-}
-
-fn resolve(connection: &Connection, processor: &ProcessorId, resolution: &Resolution) -> Result<String> {
-    let key = &resolution.event.key;
-    let checkpoint = sqlite::load(connection, processor, key)?.ok_or_else(|| no_partition(processor, key))?;
-    let shown = checkpoint.error.and_then(|error| error.event);
-    if shown.as_ref() != Some(&resolution.event) {
-        return Err(refused(format!("{key} does not stand at the event {}", resolution.event.payload.short())));
-    }
-    // The span may have others that were decided before; of two decisions about one event the last counts.
-    let mut decided = checkpoint.resolutions;
-    decided.retain(|known| known.event != resolution.event);
-    decided.push(resolution.clone());
-    let decided: Vec<_> = decided.iter().map(ResolutionJson::from).collect();
-    let text = format!(
-        "UPDATE checkpoint SET status = {RUNS}, generation = generation + 1, updated_at = {NOW},
-             last_error = NULL, resolution = ?5
-         WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4"
-    );
-    connection.execute(
-        &text,
-        params![processor.name.as_str(), processor.version, key.feed.as_str(), key.partition.as_str(), json(&decided)?],
-    )?;
-    let (event, policy) = (resolution.event.payload.short(), resolution.policy.as_str());
-    Ok(format!("{key} of {processor} resumed: {policy} event {event}"))
 }
 
 fn reset(connection: &Connection, processor: &ProcessorId, identities: &[(FeedName, String)]) -> Result<String> {

@@ -23,6 +23,7 @@ mod kept;
 mod lock;
 mod operations;
 mod parked;
+mod pauses;
 mod pool;
 mod reader;
 mod request;

@@ -9,6 +9,7 @@ use crate::{
     apply, effects,
     error::Result,
     parked::{self, Parked},
+    pauses,
     request::{self, Outcome, Request, RequestId},
     rows::digest,
     sqlite::{Sqlite, check},
@@ -127,7 +128,7 @@ impl Sqlite {
                 "UPDATE processor SET component = ?3 WHERE processor = ?1 AND version = ?2 AND component IS NOT ?3",
                 params![claim.processor.name.as_str(), claim.processor.version, component.as_bytes()],
             )?;
-            if changed == 0 { Ok(0) } else { effects::try_again(connection, &claim.processor) }
+            if changed == 0 { Ok(0) } else { pauses::try_again(connection, &claim.processor) }
         };
         self.write(function).await
     }

@@ -43,12 +43,13 @@ pub struct Request {
 /// What is to happen to a processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestKind {
-    /// Partitions that run stop until they are resumed. Those that stand for another reason stay as they are.
+    /// Partitions stop until they are resumed. Those that stand over an error stand then until they are resumed, and keep it
+    /// in sight. What was decided about an event stays decided.
     Pause {
         /// One partition; none for all.
         partition: Option<PartitionKey>,
     },
-    /// Partitions that stand go on from their checkpoints.
+    /// Partitions that stand go on from their checkpoints. What was decided about an event stays decided.
     Resume {
         /// One partition; none for all.
         partition: Option<PartitionKey>,

@@ -332,7 +332,10 @@ fn a_host_that_runs_is_asked_and_its_outcome_is_told() {
             store.close().unwrap();
         });
     });
-    assert_eq!(place.done("pause totals"), "0 partitions of processor `totals` paused\n");
+    assert_eq!(
+        place.done("pause totals"),
+        "1 partition of processor `totals` paused; feed `orders`, partition 0 was halted, its error stays in sight, and only `tidemill resume` lets it try again\n"
+    );
     assert_eq!(place.done("resume totals"), "1 partition of processor `totals` resumed\n");
     assert!(place.fails("parked retry totals --all", 1).starts_with("error: "));
     drop(stop);

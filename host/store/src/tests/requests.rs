@@ -1,5 +1,7 @@
 //! What operators ask for happens once, whole, and to the right partition.
 
+use std::slice;
+
 use super::*;
 use crate::{Outcome, RequestId, RequestKind, Requests, entries};
 
@@ -47,15 +49,53 @@ async fn what_is_paused_stays_so_until_it_is_resumed() {
     let under_way = fixture.own("1", "a", write("k", "1")).await;
     done(&fixture, RequestKind::Pause { partition: None }).await;
     assert_eq!(fixture.checkpoint("1").await.status, Status::Paused);
-    assert_eq!(fixture.checkpoint("0").await.status, Status::Halted, "it stands already, and says why");
+    assert_eq!(fixture.checkpoint("0").await.status, Status::Paused);
     assert_eq!(fixture.store.commit(under_way).await.unwrap_err().kind, FailureKind::Fenced);
     done(&fixture, RequestKind::Resume { partition: Some(key("1")), resolution: None }).await;
     assert_eq!(fixture.checkpoint("1").await.status, Status::Starting, "nothing is promised yet");
-    assert_eq!(fixture.checkpoint("0").await.status, Status::Halted);
+    assert_eq!(fixture.checkpoint("0").await.status, Status::Paused);
     done(&fixture, RequestKind::Resume { partition: None, resolution: None }).await;
     assert_eq!(fixture.checkpoint("0").await.status, Status::Running);
     let cause = refused(&fixture, RequestKind::Pause { partition: Some(key("9")) }).await;
     assert!(cause.contains("has no"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_partition_that_halted_is_paused_with_its_error_in_sight_and_no_other_component_resumes_it() {
+    let fixture = Fixture::new().await;
+    let event = halt(&fixture, "0").await;
+    let pause = RequestKind::Pause { partition: None };
+    assert_eq!(
+        done(&fixture, pause.clone()).await,
+        "1 partition of processor `totals` paused; feed `orders`, partition 0 was halted, its error stays in sight, and only \
+         `tidemill resume` lets it try again"
+    );
+    let stands = fixture.checkpoint("0").await;
+    assert_eq!((stands.status, stands.error.unwrap().event), (Status::Paused, Some(event.clone())));
+    assert_eq!(fixture.store.accept_component(&fixture.claim, Digest::of(b"another")).await.unwrap(), 0);
+    assert_eq!(
+        done(&fixture, pause).await,
+        "0 partitions of processor `totals` paused: 1 is paused",
+        "whoever asks twice is told why nothing changes"
+    );
+    let skip = Resolution { event, policy: RejectPolicy::Skip };
+    done(&fixture, RequestKind::Resume { partition: Some(key("0")), resolution: Some(skip) }).await;
+    let resume = RequestKind::Resume { partition: None, resolution: None };
+    assert_eq!(done(&fixture, resume).await, "0 partitions of processor `totals` resumed: 1 is running");
+}
+
+#[tokio::test]
+async fn what_was_decided_about_an_event_outlasts_a_pause_before_it_came_to_be_applied() {
+    let fixture = Fixture::new().await;
+    let skip = Resolution { event: halt(&fixture, "0").await, policy: RejectPolicy::Skip };
+    done(&fixture, RequestKind::Resume { partition: Some(key("0")), resolution: Some(skip.clone()) }).await;
+    for kind in
+        [RequestKind::Pause { partition: None }, RequestKind::Resume { partition: Some(key("0")), resolution: None }]
+    {
+        let said = done(&fixture, kind).await;
+        assert!(said.ends_with("; what was decided about 1 event still counts"), "{said}");
+        assert_eq!(fixture.checkpoint("0").await.resolutions, slice::from_ref(&skip));
+    }
 }
 
 #[tokio::test]

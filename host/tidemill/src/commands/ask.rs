@@ -175,6 +175,9 @@ mod tests {
         assert_eq!(store.pending().await.unwrap_err().kind, FailureKind::Broken);
         drop(lock);
         let outcomes = asked.await.unwrap().unwrap();
-        assert_eq!(outcomes, [Outcome::Done("0 partitions of processor `totals` paused".to_owned())]);
+        assert_eq!(
+            outcomes,
+            [Outcome::Done("0 partitions of processor `totals` paused: it has read none yet".to_owned())]
+        );
     }
 }

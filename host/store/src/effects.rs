@@ -83,6 +83,8 @@ fn reset(connection: &Connection, processor: &ProcessorId, identities: &[(FeedNa
         .execute("INSERT INTO dropped_space SELECT id FROM space WHERE processor = ?1 AND version = ?2", names)?;
     connection.execute("DELETE FROM space WHERE processor = ?1 AND version = ?2", names)?;
     let parked = connection.execute("DELETE FROM parked_event WHERE processor = ?1 AND version = ?2", names)?;
+    // The positions are counted anew, and who computed them is another question.
+    connection.execute("DELETE FROM lineage WHERE processor = ?1 AND version = ?2", names)?;
     // The rows stay, and so do their generations: none is ever used twice.
     let text = format!(
         "UPDATE checkpoint SET start = 'first', cursor = NULL, generation = generation + 1, position = 0,
@@ -136,6 +138,11 @@ fn reset_partition(
         said.push(format!("{whose} state stays as it is, and events that come again are applied to it again"));
     }
     if *to == ReadFrom::First {
+        // The positions are counted anew: what is noted of them is about events before.
+        connection.execute(
+            "DELETE FROM lineage WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4",
+            params![name, version, feed, partition],
+        )?;
         let parked = connection.execute(
             "DELETE FROM parked_event WHERE processor = ?1 AND version = ?2 AND feed = ?3 AND partition = ?4",
             params![name, version, feed, partition],

@@ -3,7 +3,7 @@
 use std::slice;
 
 use super::*;
-use crate::{Outcome, RequestId, RequestKind, Requests, entries};
+use crate::{Outcome, Reader, RequestId, RequestKind, Requests, entries};
 
 async fn ask(fixture: &Fixture, kind: RequestKind) -> Outcome {
     let mut requests = Requests::open(fixture.path()).unwrap();
@@ -96,6 +96,42 @@ async fn what_was_decided_about_an_event_outlasts_a_pause_before_it_came_to_be_a
         assert!(said.ends_with("; what was decided about 1 event still counts"), "{said}");
         assert_eq!(fixture.checkpoint("0").await.resolutions, slice::from_ref(&skip));
     }
+}
+
+#[tokio::test]
+async fn after_a_reset_to_the_first_event_the_lineage_is_that_of_the_events_from_there_on() {
+    let fixture = Fixture::new().await;
+    let code = |component: &[u8]| Code {
+        component: Digest::of(component),
+        config: Digest::of(b""),
+        instances: Instances::Fresh,
+    };
+    let commit = async |to: &str, component: &[u8]| {
+        let step = Some(fixture.step("0", to).await);
+        fixture.commit(Commit { step, code: Some(code(component)), ..fixture.nothing().await }).await;
+    };
+    let lineage = || {
+        let partition = Reader::open(fixture.path()).unwrap().status().unwrap().remove(0).partitions.remove(0);
+        partition.lineage.into_iter().map(|stretch| (stretch.code, stretch.from_position)).collect::<Vec<_>>()
+    };
+    let resets = [
+        RequestKind::ResetPartition { key: key("0"), to: ReadFrom::First, identity: None },
+        RequestKind::Reset { identities: Vec::new() },
+    ];
+    for reset in resets {
+        commit("a", b"old").await;
+        commit("b", b"new").await;
+        assert!(lineage().len() > 1);
+        done(&fixture, reset).await;
+        assert_eq!(lineage(), []);
+        commit("a", b"new").await;
+        assert_eq!(lineage(), [(code(b"new"), 0)], "the old one computed none of them");
+    }
+    // A move to another place counts on: what was before it was computed as it was.
+    commit("b", b"old").await;
+    let back = RequestKind::ResetPartition { key: key("0"), to: cursor("a"), identity: None };
+    done(&fixture, back).await;
+    assert_eq!(lineage().len(), 3);
 }
 
 #[tokio::test]

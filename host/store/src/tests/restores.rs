@@ -127,7 +127,7 @@ async fn a_backup_with_json_that_nobody_can_read_is_refused() {
         ("UPDATE checkpoint SET resolution = '{}'", "for processor `totals`, feed `orders`, partition 0, a resolution"),
         ("UPDATE parked_event SET metadata = '{}'", "metadata"),
         ("UPDATE request SET asked = '{}'", "the request 1"),
-        ("UPDATE request SET asked = '[]'", "a request"),
+        ("UPDATE request SET asked = '7'", "a request that is not as expected"),
         ("UPDATE request SET outcome = '{}'", "an outcome"),
     ]
     .into_iter()

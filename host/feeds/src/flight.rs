@@ -2,7 +2,9 @@
 
 use std::{future::Future, pin::Pin};
 
-use tidemill_pipeline::{Ask, Failure, FailureKind, PageEnd, PartitionId, ReadFrom, Span, Stage, failpoint};
+use tidemill_pipeline::{
+    Ask, Failure, FailureKind, PageEnd, PartitionId, ReadFrom, Span, Stage, failpoint, from_option,
+};
 
 use crate::{
     Feed, LineForm, Page, PageBounds, PageError, PageProblem,
@@ -10,7 +12,7 @@ use crate::{
     feed::{Dialect, Place},
     http::body_failure,
     request,
-    source::{RESET, SOME_CURSOR},
+    source::{LOOK, RESET, SOME_CURSOR},
 };
 
 /// How a page ended.
@@ -177,11 +179,11 @@ fn cut(feed: &Feed, partition: &PartitionId, page: &Page, start: &ReadFrom, erro
     let cause = format!("the page after {at} is not valid: {error}");
     let reset = format!("{RESET} --feed {feed} --partition {partition} --to {SOME_CURSOR}");
     let failure = match error.problem {
-        PageProblem::Line(_) => {
-            let from = at.cursor().map(|cursor| format!(" --from {cursor}")).unwrap_or_default();
-            Failure::unavailable(Stage::Fetch, cause)
-                .hint(format!("look at it with `tidemill feed tail {feed} --partition {partition}{from}`"))
-        }
+        // A publisher that fails in the middle of a page says so in a line of its own, and the next time it may go well.
+        PageProblem::Line(_) => Failure::unavailable(Stage::Fetch, cause).hint(format!(
+            "if it stays so, look at the feed's `url` and `protocol`, and {LOOK} {feed} --partition {partition} {}`",
+            from_option(at)
+        )),
         PageProblem::LineTooLong(_) => Failure::broken(Stage::Fetch, cause)
             .hint(format!("raise `line-bytes-max` of the feed, or leave the line out: `{reset}`")),
         // It is asked for again, and then it begins here.

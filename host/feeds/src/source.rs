@@ -20,6 +20,9 @@ pub(crate) const RESET: &str = "tidemill reset PROCESSOR";
 /// Stands in such a command for a cursor that only the publisher knows.
 pub(crate) const SOME_CURSOR: &str = "CURSOR";
 
+/// Begins the end of hints that say how to look at what comes. Who looks already would be sent in a circle.
+pub(crate) const LOOK: &str = "at what comes with `tidemill feed tail";
+
 enum Way {
     Publisher(Reader<PublishedPages>),
     File(Feed, PartitionId),
@@ -50,8 +53,11 @@ impl FeedSource {
     }
 }
 
-/// A hint for who reads as no processor, with the option of the commands that do so in the place of a reset.
+/// A hint for who reads as no processor, with the option of the commands that do so in the place of a reset, or of a look.
 fn begin_elsewhere(hint: &str) -> Option<String> {
+    if let Some((before, _)) = hint.split_once(LOOK) {
+        return Some(format!("{before}say `--from` and a cursor behind it to pass it over"));
+    }
     let (before, reset) = hint.split_once(&format!("`{RESET}"))?;
     let (reset, after) = reset.split_once('`')?;
     Some(match reset.rsplit(' ').next()? {

@@ -155,14 +155,14 @@ impl<S: Source> Fetcher<S> {
         let known = self.monitor.borrow().feed_trouble.as_ref().is_some_and(|known| known.cause == failure.cause);
         if !known {
             let hint = failure.hint.as_deref();
-            tracing::warn!(from = %run.from, cause = %failure.cause, hint, ?wait, "the feed is not available; it is asked again");
+            tracing::warn!(from = %run.from, cause = %failure.cause, hint, ?wait, "the feed cannot be read now; it is asked again");
         } else if run.backoff.failures() == SUSPECT_FAILURES {
             tracing::warn!(
                 from = %run.from, failures = SUSPECT_FAILURES, cause = %failure.cause,
                 "the feed keeps failing at one place: if its other partitions work, the cursor itself is suspect"
             );
         } else {
-            tracing::debug!(from = %run.from, cause = %failure.cause, ?wait, "the feed is not available");
+            tracing::debug!(from = %run.from, cause = %failure.cause, ?wait, "the feed cannot be read now");
         }
         self.monitor.send_modify(|seen| seen.feed_trouble = Some(failure));
         sleep(wait).await;

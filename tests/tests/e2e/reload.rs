@@ -235,7 +235,7 @@ fn waiting_run(seed: u64) -> (Publisher, Project, Vec<u8>, Host) {
     project.run_until_idle();
     publisher.refuse(10_000, &[]);
     let mut host = project.run(&["--until-idle"]);
-    host.wait_for("the feed is not available; it is asked again", 2);
+    host.wait_for("the feed cannot be read now; it is asked again", 2);
     (publisher, project, first, host)
 }
 

@@ -1,7 +1,9 @@
 //! Pages as publishers send them, in the wild too.
 
+use std::num::NonZeroU32;
+
 use tidemill_feeds::{Feed, FeedSettings, Protocol};
-use tidemill_pipeline::{FailureKind, PageEnd, ReadFrom};
+use tidemill_pipeline::{Ask, FailureKind, PageEnd, PartitionId, ProcessorName, ReadFrom, Source as _, way};
 
 use crate::{
     publisher::{Answer, Publisher},
@@ -55,7 +57,24 @@ async fn an_error_line_after_200_keeps_the_spans_before_it() {
         assert_eq!(failure.kind, FailureKind::Unavailable);
         let why = "the page after cursor `2` is not valid: line 5 cannot be read: it is not a JSON object";
         assert_eq!(failure.cause, why);
-        assert_eq!(failure.hint.unwrap(), "look at it with `tidemill feed tail orders --partition 0 --from 2`");
+        // Who looks at the feed is not told to look at it.
+        let hint = "if it stays so, look at the feed's `url` and `protocol`, and say `--from` and a cursor behind it to pass it over";
+        assert_eq!(failure.hint.unwrap(), hint);
+    }
+}
+
+#[tokio::test]
+async fn a_hint_to_look_at_a_page_says_where_it_begins() {
+    let publisher = Publisher::always(Answer::ok("<html>\n")).await;
+    let feed = zero(&publisher.url("/"));
+    let places = [(ReadFrom::First, "first"), (ReadFrom::Last, "last"), (after("2"), "2"), (after("a b"), "'a b'")];
+    for (from, word) in places {
+        let (mut sink, _fetched) = way(1 << 30);
+        let mut source = feed.source(PartitionId::new("0")).read_by(ProcessorName::new("totals"));
+        let end = source.fetch(Ask { from, page_size: NonZeroU32::MIN }, &mut sink).await;
+        let hint = end.unwrap().cut.unwrap().hint.unwrap();
+        let command = format!("`tidemill feed tail orders --partition 0 --from {word}`");
+        assert!(hint.ends_with(&command), "{hint}");
     }
 }
 

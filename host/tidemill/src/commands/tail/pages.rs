@@ -166,7 +166,7 @@ impl Follower {
             FailureKind::Unavailable => {
                 let wait = backoff.next(failure.retry_after);
                 if let Some(tries) = outage.failed(&failure) {
-                    tracing::warn!(feed = %self.name, partition = %self.partition, cause = %failure.cause, hint = failure.hint.as_deref(), tries, ?wait, "the feed is not available; asking again");
+                    tracing::warn!(feed = %self.name, partition = %self.partition, cause = %failure.cause, hint = failure.hint.as_deref(), tries, ?wait, "the feed cannot be read now; asking again");
                 }
                 sleep(wait).await;
                 Ok(())

@@ -24,7 +24,7 @@ pub use control::{PauseArgs, ResetArgs, ResumeArgs, Target};
 pub use dev::{DevArgs, From};
 pub use feed::{FeedCommand, ServeArgs, TailArgs};
 pub use new::{Language, NewArgs};
-pub use parked::{ParkedCommand, ParkedListArgs, ParkedOne, ParkedSome};
+pub use parked::{ParkedCommand, ParkedDropArgs, ParkedListArgs, ParkedOne, ParkedSome};
 pub use replay::{RecordArgs, ReplayArgs, ReplayState, StretchArgs};
 pub use run::{
     BackupArgs, CompileChildArgs, DemoArgs, InspectArgs, LogArgs, LogFormat, RestoreArgs, RunArgs, StatusArgs,
@@ -216,6 +216,7 @@ mod tests {
             "tidemill parked show totals 3",
             "tidemill parked retry totals 3 4",
             "tidemill parked drop totals --all",
+            "tidemill parked drop totals --all --yes",
             "tidemill pause totals",
             "tidemill resume totals --feed orders --partition 2 --skip",
             "tidemill resume totals --park",

@@ -5,6 +5,7 @@ mod ask;
 mod backup;
 mod bindings;
 mod check;
+mod consent;
 mod control;
 mod demo;
 mod dev;

@@ -306,7 +306,13 @@ fn parked_events_are_listed_shown_retried_and_dropped() {
     assert_eq!(place.done(&format!("parked retry totals {good}")), "1 applied\n");
     assert_eq!(place.done("state get totals total/eve"), "1\n");
     assert!(place.fails("parked retry totals --all", 1).contains(&format!("{bad} stays parked")));
-    assert_eq!(place.done("parked drop totals --all"), "1 parked event of processor `totals` dropped\n");
+    let asked = place.fails("parked drop totals --all", 2);
+    assert!(
+        asked.contains("Forget 1 parked event of processor `totals`") && asked.contains("hint: say `--yes`"),
+        "{asked}"
+    );
+    assert_eq!(place.done("parked list totals --json").lines().count(), 1);
+    assert_eq!(place.done("parked drop totals --all --yes"), "1 parked event of processor `totals` dropped\n");
     assert_eq!(place.done("parked list"), "");
 }
 
@@ -348,7 +354,7 @@ fn a_backup_is_put_back_only_over_what_may_be_replaced() {
     let place = Place::new();
     place.done("backup copy.db");
     assert!(place.fails("backup copy.db", 1).contains("exists already\n  hint: "));
-    place.done("parked drop totals --all");
+    place.done("parked drop totals --all --yes");
     assert!(place.fails("restore copy.db", 1).contains("say `--force`"));
     let restored = place.done("restore copy.db --force");
     assert!(restored.contains("is kept as `data/tidemill.db.replaced`; "), "{restored}");

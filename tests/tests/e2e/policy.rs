@@ -146,7 +146,7 @@ fn park_puts_poison_events_of_one_and_several_spans_aside_and_applies_the_rest()
     let refused = world.project.fails(&["parked", "retry", "fickle", &number], 1);
     assert!(refused.contains("stays parked"), "{refused}");
     assert_eq!(world.parked().len(), 5);
-    assert!(world.project.ok(&["parked", "drop", "fickle", "--all"]).contains("5 parked events"));
+    assert!(world.project.ok(&["parked", "drop", "fickle", "--all", "--yes"]).contains("5 parked events"));
     assert!(world.parked().is_empty());
     // Nothing was parked in the next run.
     world.project.run_until_idle();

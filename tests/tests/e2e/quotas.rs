@@ -127,7 +127,7 @@ fn parked_events_stop_at_the_quota_instead_of_filling_the_disk_and_dropping_them
 
     let mut host = world.project.start();
     host.wait_for("the partition stopped", 1);
-    world.project.ok(&["parked", "drop", "grows", "--all"]);
+    world.project.ok(&["parked", "drop", "grows", "--all", "--yes"]);
     world.project.ok(&["resume", "grows"]);
     host.wait_for("the partition stopped", 2);
     assert_eq!(world.position("grows"), 18, "as many more as have room");

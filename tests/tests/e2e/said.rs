@@ -73,7 +73,7 @@ fn of_a_flood_of_parked_events_a_few_lines_say_how_many_and_why_and_none_is_left
     assert!(said[0]["hint"].as_str().unwrap().contains("`tidemill parked list`"), "{log}");
 
     // With nothing parked there is nothing to say.
-    project.ok(&["parked", "drop", "fickle", "--all"]);
+    project.ok(&["parked", "drop", "fickle", "--all", "--yes"]);
     assert_eq!(log_lines(&log_of_a_good_run(&project, &[]), BACKLOG).len(), 0);
 }
 

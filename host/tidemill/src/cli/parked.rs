@@ -19,7 +19,7 @@ pub enum ParkedCommand {
     Retry(ParkedSome),
     /// Forget them: their events are never applied. Where order is kept by key, those that wait behind one stay.
     #[command(after_help = DROP_EXAMPLES)]
-    Drop(ParkedSome),
+    Drop(ParkedDropArgs),
 }
 
 const SHOW_EXAMPLES: &str = "\
@@ -34,7 +34,8 @@ Examples:
 
 const DROP_EXAMPLES: &str = "\
 Examples:
-  tidemill parked drop totals 3";
+  tidemill parked drop totals 3
+  tidemill parked drop totals --all --yes";
 
 /// `parked list`
 #[derive(Debug, Args)]
@@ -86,4 +87,16 @@ pub struct ParkedSome {
     /// All of the processor's.
     #[arg(long)]
     pub all: bool,
+}
+
+/// `parked drop`
+#[derive(Debug, Args)]
+pub struct ParkedDropArgs {
+    /// Which of them.
+    #[command(flatten)]
+    pub which: ParkedSome,
+
+    /// With `--all`: do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }

@@ -1,18 +1,18 @@
 //! `pause`, `resume` and `reset`.
 
-use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
-    path::Path,
-};
+use std::path::Path;
 
 use tidemill_pipeline::{FeedName, PartitionKey, ProcessorName, ReadFrom, Resolution, StateSpace};
 use tidemill_store::{PartitionStatus, ProcessorStatus, RequestKind};
 
-use super::ask::{ask, known};
+use super::{
+    ask::{ask, known},
+    consent::agreed,
+};
 use crate::{
     cli::{PauseArgs, ResetArgs, ResumeArgs, Target},
     config::Config,
-    exit::{Exit, Misuse},
+    exit::Exit,
     host::open_feed,
 };
 
@@ -148,23 +148,4 @@ fn identities(config: &Config, processor: &ProcessorName) -> anyhow::Result<Vec<
         identities.extend(identity(config, feed)?.map(|identity| (feed.clone(), identity)));
     }
     Ok(identities)
-}
-
-/// Asks whoever sits at the terminal.
-fn agreed(question: &str) -> anyhow::Result<bool> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        let message = format!("this cannot be undone, and there is no terminal to ask at: {question}");
-        return Err(Misuse { message, hint: "say `--yes` if it is meant".to_owned() }.into());
-    }
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} [y/N] ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    stdin.lock().read_line(&mut answer)?;
-    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-    if !yes {
-        writeln!(stderr, "Nothing was changed.")?;
-    }
-    Ok(yes)
 }

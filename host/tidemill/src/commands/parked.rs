@@ -11,9 +11,12 @@ use serde::Serialize;
 use tidemill_pipeline::{EventKey, Metadata, ParkedEvent, ProcessorId, ProcessorName};
 use tidemill_store::{Parked, RequestKind};
 
-use super::ask::{ask, id, known};
+use super::{
+    ask::{ask, id, known},
+    consent::agreed,
+};
 use crate::{
-    cli::{ParkedCommand, ParkedListArgs, ParkedOne, ParkedSome},
+    cli::{ParkedCommand, ParkedDropArgs, ParkedListArgs, ParkedOne, ParkedSome},
     config::Config,
     exit::Exit,
     host::Reader,
@@ -40,7 +43,7 @@ pub(super) async fn execute(command: ParkedCommand, config: &Path) -> anyhow::Re
         ParkedCommand::Show(args) => show(&args, &config.data),
         // Those that wait follow the first of their key by themselves.
         ParkedCommand::Retry(args) => settle(&args, &config, true, |parked| RequestKind::RetryParked { parked }).await,
-        ParkedCommand::Drop(args) => settle(&args, &config, false, |parked| RequestKind::DropParked { parked }).await,
+        ParkedCommand::Drop(args) => drop_parked(&args, &config).await,
     }
 }
 
@@ -290,12 +293,28 @@ fn words(parked: &Parked) -> String {
     };
     line(&mut text, format_args!("\nPayload\n{payload}"));
     let (processor, number) = (&parked.processor.name, parked.number);
-    line(&mut text, format_args!("\nSee it fail alone\ntidemill replay {processor} --parked {number}"));
+    // One that waits has not been tried: nobody knows yet whether it fails.
+    let alone = if parked.waits_for.is_some() { "Try it alone" } else { "See it fail alone" };
+    line(&mut text, format_args!("\n{alone}\ntidemill replay {processor} --parked {number}"));
     safe(&text).into_owned()
 }
 
 fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
     writeln!(text, "{words}").expect("a string can always be written to");
+}
+
+/// Forgets. All of them only if that is meant.
+async fn drop_parked(args: &ParkedDropArgs, config: &Config) -> anyhow::Result<Exit> {
+    let which = &args.which;
+    if which.all && !args.yes {
+        let parked = numbers(which, false, &config.data)?.len();
+        let events = if parked == 1 { "1 parked event".to_owned() } else { format!("{parked} parked events") };
+        let question = format!("Forget {events} of processor `{}`, whose events are never applied?", which.processor);
+        if parked > 0 && !agreed(&question)? {
+            return Ok(Exit::Failed);
+        }
+    }
+    settle(which, config, false, |parked| RequestKind::DropParked { parked }).await
 }
 
 async fn settle(
@@ -375,7 +394,9 @@ mod tests {
         let first = words(&parked);
         assert!(first.contains("ada") && first.contains("those behind it wait for it"), "{first}");
         parked.waits_for = Some(3);
-        assert!(words(&parked).contains("waits for 3, the first of its key"));
+        let waits = words(&parked);
+        assert!(waits.contains("waits for 3, the first of its key"), "{waits}");
+        assert!(first.contains("See it fail alone\n") && waits.contains("Try it alone\n"), "{waits}");
         let json = serde_json::to_value(Summary::of(&parked)).unwrap();
         assert_eq!((json["key"].as_str(), json["waits-for"].as_i64()), (Some("ada"), Some(3)));
     }

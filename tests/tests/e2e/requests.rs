@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, io::Write as _};
 
 use e2e::{
     guest_host::example,
-    project::{Host, Project, wait_until},
+    project::{Host, Project, log_lines, wait_until},
     publisher::Publisher,
     witness::{assert_ledger, assert_whole_ledger, chain},
 };
@@ -76,8 +76,13 @@ fn a_partition_that_is_paused_stands_still_until_it_is_resumed() {
 
     // A restart changes nothing about it, and a pause does not keep anybody waiting.
     world.append(1, 100);
-    world.project.run_until_idle();
+    let log = world.project.run_until_stopped();
     assert_eq!((world.status(0).as_str(), world.position(0), world.position(1)), ("paused", 25, 625));
+    let why = &log_lines(&log, "the run ends with 1: not everything went well")[0];
+    assert_eq!((&why["paused"], &why["stopped"]), (&"`ledger` orders/0".into(), &serde_json::Value::Null), "{log}");
+    assert!(why["hint"].as_str().unwrap().contains("`tidemill resume`"), "{log}");
+    let ended = &log_lines(&log, "the host ended")[0];
+    assert!(ended["seconds"].is_number() && ended["events_per_second"].is_number(), "{ended}");
 
     let host = world.project.start();
     wait_until("the host", || world.project.status()["host"]["running"] == true);

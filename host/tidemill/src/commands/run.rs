@@ -73,12 +73,8 @@ pub(super) async fn execute(args: RunArgs, config: &Path, progress: &Progress) -
     }
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = events as f64 / elapsed.as_secs_f64();
-    tracing::info!(
-        events,
-        seconds = format!("{:.2}", elapsed.as_secs_f64()),
-        events_per_second = format!("{rate:.0}"),
-        "the host ended"
-    );
+    let seconds = (elapsed.as_secs_f64() * 100.0).round() / 100.0;
+    tracing::info!(events, seconds, events_per_second = rate.round(), "the host ended");
     Ok(match end {
         End::Rest(rest) if !rest.is_clean() => {
             rest.complain();

@@ -12,6 +12,8 @@ const NAMED_MAX: usize = 5;
 pub(crate) struct Rest {
     /// Partitions that halted, stalled or stopped.
     stopped: Names,
+    /// Partitions that an operator paused: what they have not read yet was not applied.
+    paused: Names,
     /// Events that were put aside in this run.
     parked: u64,
     /// Processors that do not run: their component does not load, or another host has them.
@@ -39,17 +41,21 @@ impl Rest {
 
     /// Whether all events were applied, be it by a component whose successor was refused.
     pub(crate) fn is_calm(&self) -> bool {
-        let Self { stopped, parked, not_running, not_started, undiscovered, outdated: _ } = self;
-        *parked == 0 && [stopped, not_running, not_started, undiscovered].iter().all(|names| names.named.is_empty())
+        let Self { stopped, paused, parked, not_running, not_started, undiscovered, outdated: _ } = self;
+        let names = [stopped, paused, not_running, not_started, undiscovered];
+        *parked == 0 && names.iter().all(|names| names.named.is_empty())
     }
 
     /// Says in the log why not everything went well.
     pub(crate) fn complain(&self) {
-        let Self { stopped, parked, not_running, outdated, not_started, undiscovered } = self;
+        let Self { stopped, paused, parked, not_running, outdated, not_started, undiscovered } = self;
         let parked = (*parked > 0).then_some(*parked);
         let mut hint = "`tidemill status` shows where everything stands".to_owned();
         if parked.is_some() {
             hint += ", `tidemill parked list` what was put aside";
+        }
+        if !paused.named.is_empty() {
+            hint += ", `tidemill resume` lets what is paused go on";
         }
         if !(not_running.named.is_empty() && outdated.named.is_empty()) {
             hint += ", and the lines above why a component does not load";
@@ -59,6 +65,7 @@ impl Rest {
         }
         tracing::error!(
             stopped = stopped.said(),
+            paused = paused.said(),
             parked,
             not_running = not_running.said(),
             outdated = outdated.said(),
@@ -71,7 +78,11 @@ impl Rest {
 
     pub(super) fn stopped(&mut self, processor: &ProcessorName, key: &PartitionKey, status: Status) {
         let PartitionKey { feed, partition } = key;
-        self.stopped.add(format_args!("`{processor}` {feed}/{partition} ({status})"));
+        if status == Status::Paused {
+            self.paused.add(format_args!("`{processor}` {feed}/{partition}"));
+        } else {
+            self.stopped.add(format_args!("`{processor}` {feed}/{partition} ({status})"));
+        }
     }
 
     pub(super) fn parked(&mut self, events: u64) {

@@ -64,10 +64,11 @@ impl Partition {
         self.done || self.monitor.borrow().at_rest()
     }
 
-    /// How many events were put aside in this run, and the status if it stopped.
+    /// How many events were put aside in this run, and the status if it stopped or was paused.
     fn leaves(&self) -> (u64, Option<Status>) {
         let seen = self.monitor.borrow();
-        let stopped = |status: &Status| matches!(status, Status::Halted | Status::Stalled | Status::Stopped);
+        let stopped =
+            |status: &Status| matches!(status, Status::Halted | Status::Stalled | Status::Stopped | Status::Paused);
         let kept = seen.checkpoint.as_ref().map(|checkpoint| checkpoint.status).filter(stopped);
         (seen.parked, kept.or(seen.stopped_unkept.then_some(Status::Stopped)))
     }

@@ -2,9 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use tidemill_pipeline::{
-    Ask, Failure, FailureKind, PageEnd, PartitionId, ReadFrom, Span, Stage, failpoint, from_option,
-};
+use tidemill_pipeline::{Ask, Failure, FailureKind, PageEnd, PartitionId, ReadFrom, Span, Stage, failpoint, quoted};
 
 use crate::{
     Feed, LineForm, Page, PageBounds, PageError, PageProblem,
@@ -170,6 +168,16 @@ impl Flight for PageFlight {
 /// What is behind the last checkpoint of a page that broke: nothing to be handed on, unless that rule is to be broken.
 fn torn(page: &mut Page) -> Option<Span> {
     if failpoint::breaks("whole-spans") { page.torn_span() } else { None }
+}
+
+/// The option of a command that begins to read at a place. A cursor that begins as an option does would be taken for one.
+fn from_option(from: &ReadFrom) -> String {
+    match from {
+        ReadFrom::First => "--from first".to_owned(),
+        ReadFrom::Last => "--from last".to_owned(),
+        ReadFrom::After(cursor) if cursor.as_str().starts_with('-') => format!("--from={}", quoted(cursor.as_str())),
+        ReadFrom::After(cursor) => format!("--from {}", quoted(cursor.as_str())),
+    }
 }
 
 /// How a page ends that cannot be read on.

@@ -67,13 +67,20 @@ async fn an_error_line_after_200_keeps_the_spans_before_it() {
 async fn a_hint_to_look_at_a_page_says_where_it_begins() {
     let publisher = Publisher::always(Answer::ok("<html>\n")).await;
     let feed = zero(&publisher.url("/"));
-    let places = [(ReadFrom::First, "first"), (ReadFrom::Last, "last"), (after("2"), "2"), (after("a b"), "'a b'")];
+    let places = [
+        (ReadFrom::First, "first"),
+        (ReadFrom::Last, "last"),
+        (after("2"), "2"),
+        (after("a b"), "'a b'"),
+        (after("-1"), "-1"),
+    ];
     for (from, word) in places {
         let (mut sink, _fetched) = way(1 << 30);
         let mut source = feed.source(PartitionId::new("0")).read_by(ProcessorName::new("totals"));
         let end = source.fetch(Ask { from, page_size: NonZeroU32::MIN }, &mut sink).await;
         let hint = end.unwrap().cut.unwrap().hint.unwrap();
-        let command = format!("`tidemill feed tail orders --partition 0 --from {word}`");
+        let between = if word.starts_with('-') { '=' } else { ' ' };
+        let command = format!("`tidemill feed tail orders --partition 0 --from{between}{word}`");
         assert!(hint.ends_with(&command), "{hint}");
     }
 }

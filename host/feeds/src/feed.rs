@@ -14,6 +14,7 @@ use url::Url;
 use crate::{
     Address, Bounds, Discovery, FeedError, FeedSettings, FeedSource, Protocol,
     discovery::{self, NoDiscovery},
+    file,
     flight::PublishedPages,
     http::{Http, body_failure},
     reader::Reader,
@@ -124,6 +125,17 @@ impl Feed {
                 Ok(Discovery { protocol: Protocol::Auto, partitions })
             }
             Place::Publisher(publisher) => publisher.discover(&self.shared.bounds).await,
+        }
+    }
+
+    /// Looks whether there is what the feed needs of this machine: its file, or the bearer token. Asks no publisher.
+    ///
+    /// # Errors
+    /// What reading the feed would fail with.
+    pub async fn look(&self) -> Result<(), Failure> {
+        match &self.shared.place {
+            Place::File(path) => file::open(path).await.map(drop),
+            Place::Publisher(publisher) => publisher.http.look().await,
         }
     }
 

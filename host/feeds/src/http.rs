@@ -75,6 +75,11 @@ impl Http {
         Ok(Self { client, token, bounds: settings.bounds, secrets: secrets(settings) })
     }
 
+    /// Whether the credential can be read.
+    pub(crate) async fn look(&self) -> Result<(), Failure> {
+        self.token.bearer(Stage::Discover).await.map(drop)
+    }
+
     /// Asks, and answers with the body of a 200. A refused credential is read again, and if there is another one, it is tried at once.
     pub(crate) async fn get(&self, url: &Url, stage: Stage) -> Result<Body, Failure> {
         self.open(url, stage).await.map_err(|refused| refused.failure)

@@ -63,27 +63,16 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let mut text = String::new();
-        let file = fs::File::open(path);
-        let read = file.and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
-        match read {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let hint =
-                    "make a project with `tidemill new NAME --lang LANGUAGE`, or name the file with `--config FILE`";
-                Err(ConfigError::unreadable(path, "there is no such file".to_owned(), hint))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-                Err(ConfigError::unreadable(path, "the file is not UTF-8".to_owned(), "TOML is always UTF-8"))
-            }
-            Err(error) => Err(ConfigError::unreadable(
-                path,
-                format!("it cannot be read: {error}"),
-                "look at the file's permissions",
-            )),
-            Ok(bytes) if bytes as u64 > FILE_BYTES_MAX => {
-                Err(ConfigError::unreadable(path, "the file is larger than 16MiB".to_owned(), "is it the right file?"))
-            }
-            Ok(_) => Self::parse(path, &text),
+        Self::parse(path, &text(path)?)
+    }
+
+    /// The same for whoever looks at what a file names, though the file itself may be wrong: gives what could be read of it too. What is
+    /// wrong is left out, or stands there with its default.
+    #[must_use]
+    pub fn survey(path: &Path) -> (Option<Self>, Option<ConfigError>) {
+        match text(path) {
+            Ok(text) => gather(path, &text, read),
+            Err(error) => (None, Some(error)),
         }
     }
 
@@ -96,12 +85,50 @@ impl Config {
     }
 }
 
+/// What stands in a file.
+fn text(path: &Path) -> Result<String, ConfigError> {
+    let mut text = String::new();
+    let file = fs::File::open(path);
+    let read = file.and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
+    match read {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let hint = "make a project with `tidemill new NAME --lang LANGUAGE`, or name the file with `--config FILE`";
+            Err(ConfigError::unreadable(path, "there is no such file".to_owned(), hint))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Err(ConfigError::unreadable(path, "the file is not UTF-8".to_owned(), "TOML is always UTF-8"))
+        }
+        Err(error) => {
+            Err(ConfigError::unreadable(path, format!("it cannot be read: {error}"), "look at the file's permissions"))
+        }
+        Ok(bytes) if bytes as u64 > FILE_BYTES_MAX => {
+            Err(ConfigError::unreadable(path, "the file is larger than 16MiB".to_owned(), "is it the right file?"))
+        }
+        Ok(_) => Ok(text),
+    }
+}
+
 /// Reads a TOML text as if it stood at `path`, and gathers everything that is wrong with it.
 fn parse<T>(
     path: &Path,
     text: &str,
     read: impl for<'a> FnOnce(&'a Spanned<DeTable<'a>>, Reading<'a>) -> T,
 ) -> Result<T, ConfigError> {
+    match gather(path, text, read) {
+        (Some(config), None) => Ok(config),
+        (_, Some(error)) => Err(error),
+        (None, None) => {
+            Err(ConfigError::unreadable(path, "it cannot be understood".to_owned(), "this is a bug: please report it"))
+        }
+    }
+}
+
+/// The same, with what could be read beside what is wrong. Of what is no TOML nothing can be.
+fn gather<T>(
+    path: &Path,
+    text: &str,
+    read: impl for<'a> FnOnce(&'a Spanned<DeTable<'a>>, Reading<'a>) -> T,
+) -> (Option<T>, Option<ConfigError>) {
     let problems = Problems::default();
     let (document, syntax) = DeTable::parse_recoverable(text);
     for error in &syntax {
@@ -110,13 +137,7 @@ fn parse<T>(
     let directory = path.parent().unwrap_or(Path::new(""));
     // A table that was cut short by a syntax error would only be blamed for what it lacks.
     let config = syntax.is_empty().then(|| read(&document, Reading { directory, problems: &problems }));
-    match (problems.locate(path, text), config) {
-        (None, Some(config)) => Ok(config),
-        (Some(error), _) => Err(error),
-        (None, None) => {
-            Err(ConfigError::unreadable(path, "it cannot be understood".to_owned(), "this is a bug: please report it"))
-        }
-    }
+    (config, problems.locate(path, text))
 }
 
 /// The settings of the host itself.

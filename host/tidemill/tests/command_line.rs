@@ -30,6 +30,32 @@ fn a_wrong_configuration_is_reported_on_standard_error_with_exit_code_2() {
 }
 
 #[test]
+fn check_finds_what_a_wrong_configuration_names_too_and_what_its_feeds_lack() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("tidemill.toml");
+    let right = "[feeds.gone]\nurl = \"file:gone.ndjson\"\n\
+        [feeds.shy]\nurl = \"http://127.0.0.1:1/\"\nbearer-token = { env = \"TIDEMILL_TEST_NO_TOKEN\" }\n\
+        [processors.totals]\ncomponent = \"totals.wasm\"\nfeeds = [\"gone\", \"shy\"]\nsources = [\"nowhere\"]\n";
+    let findings = [
+        "feed `gone`: the file ",
+        "feed `shy`: the environment variable `TIDEMILL_TEST_NO_TOKEN` with the bearer token is not set\n  hint: ",
+        "processor `totals`: there is no nowhere\n  hint: ",
+        "processor `totals`: the component totals.wasm is not there\n  hint: ",
+    ];
+    for (written, code) in [(right.to_owned(), 1), (format!("dta = 1\n{right}"), 2)] {
+        fs::write(&config, written).unwrap();
+        let output = tidemill(directory.path(), &["check"]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert!(findings.iter().all(|finding| errors.contains(&format!("error: {finding}"))), "{errors}");
+        assert_eq!(errors.contains("tidemill.toml:1:1: unknown setting `dta`"), code == 2, "{errors}");
+    }
+    // Of what is no TOML nothing can be looked at.
+    fs::write(&config, format!("{right}[")).unwrap();
+    assert_eq!(tidemill(directory.path(), &["check"]).status.code(), Some(2));
+}
+
+#[test]
 fn wrong_usage_has_exit_code_2() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("tidemill.toml"), "").unwrap();

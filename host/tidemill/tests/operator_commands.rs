@@ -502,8 +502,9 @@ fn check_loads_every_component_and_reports_all_errors_at_once() {
             .replace("file:orders.ndjson", "http://127.0.0.1:1/"),
     )
     .unwrap();
-    let errors = place.fails("check", 2);
+    let errors = place.fails("check", 1);
     assert!(errors.contains("feed `orders`: "), "{errors}");
+    assert_eq!(place.fails("run", 1), errors, "`run` says the same, with the same code");
 }
 
 #[test]

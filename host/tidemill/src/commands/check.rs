@@ -9,6 +9,7 @@ use std::{
 
 use tidemill_pipeline::{Digest, Failure, ProcessorName};
 
+use super::block_on;
 use crate::{
     cases::Workbench,
     config::{Config, ProcessorConfig, StateLayout},
@@ -17,29 +18,48 @@ use crate::{
     output::{Table, complain, print},
 };
 
-/// Loads the configuration, opens its feeds without asking them, loads its components, and prints what it comes to.
+/// Loads the configuration, opens its feeds without asking them, loads its components, and prints what it comes to. Ends as `run` would
+/// over the same: what the configuration says may be wrong, or what it names.
 pub(super) fn execute(path: &Path) -> anyhow::Result<Exit> {
-    let config = Config::load(path)?;
-    let feeds = feed_problems(&config);
-    let components = Components::load(&config)?;
-    let sources = source_problems(&config);
+    let (config, error) = Config::survey(path);
+    if let Some(error) = &error {
+        complain(&error.to_string());
+    }
+    let Some(config) = config else { return Ok(Exit::Misconfigured) };
     let states = state_problems(&config);
-    for problem in feeds.iter().chain(&sources).chain(&states).chain(&components.problems) {
+    let (feeds, sources, components) = (feed_problems(&config)?, source_problems(&config), Components::load(&config)?);
+    let named = || feeds.iter().chain(&sources).chain(&components.problems);
+    for problem in states.iter().chain(named()) {
         complain(&format!("error: {problem}"));
     }
+    if error.is_some() {
+        // What could be read of it is not what it will say.
+        return Ok(Exit::Misconfigured);
+    }
     print(&summary(&config, &components.digests))?;
-    Ok(match (feeds.is_empty() && sources.is_empty() && states.is_empty(), components.problems.is_empty()) {
+    Ok(match (states.is_empty(), named().next()) {
         (false, _) => Exit::Misconfigured,
-        (true, false) => Exit::Failed,
-        (true, true) => Exit::Done,
+        (true, Some(_)) => Exit::Failed,
+        (true, None) => Exit::Done,
     })
 }
 
-/// What is wrong with the feeds that a processor reads.
-fn feed_problems(config: &Config) -> Vec<String> {
+/// What is wrong with the feeds that a processor reads, as far as this machine knows.
+fn feed_problems(config: &Config) -> anyhow::Result<Vec<String>> {
     let read = |name| config.processors.values().any(|processor| processor.feeds.contains(name));
     let feeds = config.feeds.iter().filter(|(name, _)| read(name));
-    feeds.filter_map(|(name, feed)| open_feed(name, feed).err()).map(|error| format!("{error:#}")).collect()
+    block_on(async {
+        let mut problems = Vec::new();
+        for (name, feed) in feeds {
+            match open_feed(name, feed) {
+                Err(error) => problems.push(format!("{error:#}")),
+                Ok(feed) => problems.extend(
+                    feed.look().await.err().map(|failure| format!("feed `{name}`: {}", with_hint(&failure.into()))),
+                ),
+            }
+        }
+        Ok(problems)
+    })
 }
 
 /// Sources that are not there: `dev` would never see them change.

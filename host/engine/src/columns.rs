@@ -66,7 +66,7 @@ impl Columns {
     /// Adds the next event, if it fits. `bare`: no event may have metadata.
     #[inline]
     fn push(&mut self, event: EventRef<'_>, bare: bool) -> Option<()> {
-        let ValueRef::Text(text) = event.data() else { return None };
+        let ValueRef::Text(text) = event.given() else { return None };
         if event.fault().is_some() {
             return None;
         }

@@ -50,7 +50,7 @@ pub(crate) struct Event<'a> {
 
 impl<'a> From<EventRef<'a>> for Event<'a> {
     fn from(event: EventRef<'a>) -> Self {
-        let data = event.data().into();
+        let data = event.given().into();
         match event.metadata() {
             None => Self { data, headers: &[], id: None, kind: None, key: None, occurred_at: None },
             Some(Metadata { headers, id, kind, key, occurred_at_us }) => Self {

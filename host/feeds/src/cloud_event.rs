@@ -4,9 +4,10 @@
 use std::{borrow::Cow, sync::LazyLock};
 
 use memchr::memmem::Finder;
-use tidemill_pipeline::Metadata;
-
-use crate::json::{self, Members};
+use tidemill_pipeline::{
+    Metadata,
+    json::{self, Members},
+};
 
 /// Prefixes of the attributes in headers: Kafka's binding, HTTP's, AMQP's.
 const PREFIXES: [&str; 4] = ["ce_", "ce-", "cloudEvents:", "cloudEvents_"];

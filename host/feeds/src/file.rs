@@ -8,14 +8,16 @@
 use std::{io, ops::Range, path::Path};
 
 use bytes::{Bytes, BytesMut};
-use tidemill_pipeline::{Ask, Cursor, Event, Failure, FeedName, PageEnd, ReadFrom, SinkClosed, Span, SpanSink, Stage};
+use tidemill_pipeline::{
+    Ask, Cursor, Event, Failure, FeedName, PageEnd, ReadFrom, SinkClosed, Span, SpanSink, Stage, json,
+};
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt, SeekFrom},
 };
 
 use crate::{
-    Bounds, json, page,
+    Bounds, page,
     source::{RESET, SOME_CURSOR},
 };
 

@@ -36,7 +36,6 @@ mod recording;
 mod page;
 mod line;
 mod cloud_event;
-mod json;
 
 pub use discovery::{Discovery, NoDiscovery, parse_discovery};
 pub use feed::Feed;

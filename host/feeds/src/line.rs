@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use tidemill_pipeline::{Cursor, CursorError, PartitionId, failpoint::breaks};
-
-use crate::json::{self, JsonError, Member, Members};
+use tidemill_pipeline::{
+    Cursor, CursorError, PartitionId,
+    failpoint::breaks,
+    json::{self, JsonError, Member, Members},
+};
 
 /// The form of a feed's lines.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use tidemill_pipeline::{Event, ReadFrom, Span};
+use tidemill_pipeline::{Event, ReadFrom, Span, json};
 
 use crate::{
-    cloud_event, json,
+    cloud_event,
     line::{Line, LineForm, LineProblem},
 };
 

@@ -20,12 +20,10 @@ use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use tidemill_pipeline::{
     Cursor, CursorError, Event, EventRef, FeedName, PartitionId, PartitionKey, ReadFrom, Span, ValueRef,
+    json::{self, Members},
 };
 
-use crate::{
-    json::{self, Members},
-    page,
-};
+use crate::page;
 
 /// How every recording begins.
 const MARK: &[u8] = br#"{"recording":"tidemill""#;

@@ -242,7 +242,7 @@ impl<P: Processor> Pieces<'_, P> {
         let most = at.saturating_add(size).min(self.batch.len());
         let most = self.queues.next(at..most).unwrap_or(most);
         let fit = self.batch.range(at..most).take_while(|event| {
-            bytes += event.data().len();
+            bytes += event.given().len();
             bytes <= self.bounds.bytes_max && event.fault().is_none()
         });
         at + fit.count().max(1)

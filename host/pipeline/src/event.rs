@@ -7,7 +7,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::{Cursor, ReadFrom, value::ValueRef};
+use crate::{Cursor, Fields, ReadFrom, fields::Picked, value::ValueRef};
 
 /// Where an event's payload lies in its span, what is known about it, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub struct Span {
     to: Cursor,
     body: Body,
     events: Arc<Vec<Event>>,
+    /// What a component is given of the payloads, if that is less.
+    picked: Option<Picked>,
 }
 
 #[derive(Clone, Debug)]
@@ -109,7 +111,18 @@ impl Span {
             }
             Body::Raw(body)
         };
-        Self { from, to, body, events: Arc::new(events) }
+        Self { from, to, body, events: Arc::new(events), picked: None }
+    }
+
+    /// The same for a component that is given these fields of its payloads only.
+    #[must_use]
+    pub fn picked(mut self, fields: &Fields) -> Self {
+        let texts = self.events().map(|event| match event.data() {
+            ValueRef::Text(text) => Some(text),
+            ValueRef::Bytes(_) => None,
+        });
+        self.picked = Some(Picked::of(fields, texts));
+        self
     }
 
     /// The place that it begins at.
@@ -147,28 +160,31 @@ impl Span {
 
     /// Its events in the order in which they arrived.
     pub fn events(&self) -> impl ExactSizeIterator<Item = EventRef<'_>> {
-        self.events.iter().map(|event| EventRef { span: self, event })
+        self.events.iter().enumerate().map(|(index, event)| EventRef { span: self, index, event })
     }
 
     /// Its events in a range of places, which may reach past its end.
     pub(crate) fn range(&self, range: Range<usize>) -> impl Iterator<Item = EventRef<'_>> {
         let end = range.end.min(self.events.len());
-        let events = self.events.get(range.start.min(end)..end).unwrap_or_default();
-        events.iter().map(|event| EventRef { span: self, event })
+        let begin = range.start.min(end);
+        let events = self.events.get(begin..end).unwrap_or_default();
+        events.iter().zip(begin..).map(|(event, index)| EventRef { span: self, index, event })
     }
 
     /// Some of its events as a span of their own, with the same beginning and end.
     #[must_use]
     pub fn part(&self, range: Range<usize>) -> Self {
         let end = range.end.min(self.events.len());
-        let events = self.events.get(range.start.min(end)..end).unwrap_or_default().to_vec();
-        Self { from: self.from.clone(), to: self.to.clone(), body: self.body.clone(), events: Arc::new(events) }
+        let range = range.start.min(end)..end;
+        let picked = self.picked.as_ref().map(|picked| picked.part(range.clone()));
+        let events = Arc::new(self.events.get(range).unwrap_or_default().to_vec());
+        Self { from: self.from.clone(), to: self.to.clone(), body: self.body.clone(), events, picked }
     }
 
     /// The event at a place, from 0.
     #[must_use]
     pub fn event(&self, index: usize) -> Option<EventRef<'_>> {
-        self.events.get(index).map(|event| EventRef { span: self, event })
+        self.events.get(index).map(|event| EventRef { span: self, index, event })
     }
 }
 
@@ -180,10 +196,19 @@ fn slice<'a>(bytes: &'a [u8], range: &Range<u32>) -> &'a [u8] {
 #[derive(Clone, Copy, Debug)]
 pub struct EventRef<'a> {
     span: &'a Span,
+    index: usize,
     event: &'a Event,
 }
 
 impl<'a> EventRef<'a> {
+    /// What a component is given of the payload: all of it, or [fields](Fields).
+    #[must_use]
+    #[inline]
+    pub fn given(&self) -> ValueRef<'a> {
+        let picked = self.span.picked.as_ref().and_then(|picked| picked.get(self.index));
+        picked.map_or_else(|| self.data(), ValueRef::Text)
+    }
+
     /// The payload. Of an event with a fault that is not text, the bytes as they came.
     #[must_use]
     pub fn data(&self) -> ValueRef<'a> {

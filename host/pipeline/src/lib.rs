@@ -12,10 +12,12 @@
 //! with the cursor: a compare-and-set in the [`Store`].
 
 pub mod failpoint;
+pub mod json;
 mod names;
 mod cursor;
 mod value;
 mod digest;
+mod fields;
 mod event;
 mod batch;
 mod topology;
@@ -60,6 +62,7 @@ pub use digest::*;
 pub use event::*;
 pub use failure::*;
 pub use fetch::*;
+pub use fields::Fields;
 pub use held::*;
 pub use key::*;
 pub use lane::*;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Batch, BatchBounds, Cost, Failure, Held, Overlay, Parking, PartitionKey, Processor, Refusal, RejectPolicy,
+    Batch, BatchBounds, Cost, Failure, Fields, Held, Overlay, Parking, PartitionKey, Processor, Refusal, RejectPolicy,
     Rejected, Snapshot, Span, Value, WriteBounds,
     apply::{Applied, Policy, Unapplied, apply},
 };
@@ -19,6 +19,8 @@ const ENTRIES_AT_ONCE: usize = 1_000;
 /// How a rehearsal is held.
 #[derive(Clone, Debug, Default)]
 pub struct RehearsalSettings {
+    /// What the component is given of payloads; all of them if none.
+    pub fields: Option<Fields>,
     /// How large a batch may be.
     pub batch: BatchBounds,
     /// What a batch may write.
@@ -109,7 +111,11 @@ impl<P: Processor> Rehearsal<P> {
         spans: Vec<Span>,
         mut heard: impl FnMut(Rehearsed),
     ) -> Result<(), Failure> {
-        let mut waiting = VecDeque::from(spans);
+        let given = |span: Span| match &self.settings.fields {
+            Some(fields) => span.picked(fields),
+            None => span,
+        };
+        let mut waiting: VecDeque<_> = spans.into_iter().map(given).collect();
         let mut spans_max = usize::MAX;
         while let Some(first) = waiting.pop_front() {
             let mut batch = Batch::new(key.clone(), first);
@@ -143,7 +149,7 @@ impl<P: Processor> Rehearsal<P> {
     }
 
     async fn one(&mut self, batch: &Arc<Batch>) -> Result<Tried, Failure> {
-        let RehearsalSettings { batch: bounds, writes, on_reject, parking } = self.settings.clone();
+        let RehearsalSettings { fields: _, batch: bounds, writes, on_reject, parking } = self.settings.clone();
         let overlay = Overlay::new(self.state.snapshot(), writes);
         let policy = Policy { on_reject, parking: &parking, resolutions: &[], named: true };
         let held = Arc::clone(&self.held);

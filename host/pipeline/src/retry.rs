@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Batch, BatchBounds, Call, Commit, Cursor, Durability, Event, Failure, FailureKind, Overlay, ParkedEvent, Processed,
-    Processor, Refusal, Seat, Settled, Span, Stage, StateSpace, Store, Value, WriteBounds, failpoint,
+    Batch, BatchBounds, Call, Commit, Cursor, Durability, Event, Failure, FailureKind, Fields, Overlay, ParkedEvent,
+    Processed, Processor, Refusal, Seat, Settled, Span, Stage, StateSpace, Store, Value, WriteBounds, failpoint,
 };
 
 /// What a retry came to.
@@ -29,6 +29,7 @@ pub async fn retry_parked<P: Processor, T: Store>(
     seat: &mut Seat<P>,
     store: &T,
     events: &[ParkedEvent],
+    fields: Option<&Fields>,
     bounds: BatchBounds,
     writes: WriteBounds,
 ) -> Result<Retried, Failure> {
@@ -44,7 +45,9 @@ pub async fn retry_parked<P: Processor, T: Store>(
     let together = events.iter().take_while(fits).count().max(1);
     let events = events.get(..together).unwrap_or_default();
     let overlay = Overlay::new(store.snapshot(&claim, &space), writes);
-    let batch = Arc::new(Batch::new(key, spans_of(events)?));
+    let span = spans_of(events)?;
+    let span = if let Some(fields) = fields { span.picked(fields) } else { span };
+    let batch = Arc::new(Batch::new(key, span));
     let (overlay, passed, refused) = pieces(seat, &batch, overlay, bounds).await?;
     let applied = if passed == batch.len() { events.len() } else { passed * usize::from(first.copies == 1) };
     match (applied, refused) {
@@ -72,7 +75,7 @@ async fn pieces<P: Processor>(
     while at < batch.len() {
         let mut bytes = 0;
         let fit = batch.range(at..at.saturating_add(size)).take_while(|event| {
-            bytes += event.data().len();
+            bytes += event.given().len();
             bytes <= bounds.bytes_max
         });
         let events = at..at + fit.count().max(1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::{Cursor, Failure, ReadFrom, Span};
+use crate::{Cursor, Failure, Fields, ReadFrom, Span};
 
 /// The most spans that wait, whatever their size: a feed may send a checkpoint after every event.
 const SPANS_MAX: usize = 16 * 1024;
@@ -32,6 +32,7 @@ pub struct SpanSink {
     fetched: mpsc::Sender<Fetched>,
     room: Arc<Semaphore>,
     bytes_max: u32,
+    fields: Option<Fields>,
     page: Pushed,
     circle: Circle,
 }
@@ -53,10 +54,17 @@ pub struct SinkClosed;
 pub fn way(bytes_max: u32) -> (SpanSink, mpsc::Receiver<Fetched>) {
     let (sender, receiver) = mpsc::channel(SPANS_MAX);
     let room = Arc::new(Semaphore::new(bytes_max as usize));
-    (SpanSink { fetched: sender, room, bytes_max, page: Pushed::default(), circle: Circle::default() }, receiver)
+    let (page, circle) = (Pushed::default(), Circle::default());
+    (SpanSink { fetched: sender, room, bytes_max, fields: None, page, circle }, receiver)
 }
 
 impl SpanSink {
+    /// The same for a component that is given some fields of payloads only, if any are named.
+    #[must_use]
+    pub fn picking(self, fields: Option<Fields>) -> Self {
+        Self { fields, ..self }
+    }
+
     /// Hands a span on; waits while too much waits already.
     ///
     /// # Errors
@@ -70,6 +78,7 @@ impl SpanSink {
         self.page.to = Some(span.to().clone());
         let bytes = u32::try_from(span.bytes()).unwrap_or(u32::MAX).min(self.bytes_max);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| SinkClosed)?;
+        let span = if let Some(fields) = &self.fields { span.picked(fields) } else { span };
         self.send(Fetched::Span(span, Room(room))).await
     }
 

@@ -8,9 +8,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
-    Backoff, BatchBounds, Checkpoint, Commit, Digest, Durability, Failure, FailureKind, Fetcher, Lane, LastError,
-    Monitor, Observer, Parking, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage, Status,
-    Step, Store, WriteBounds,
+    Backoff, BatchBounds, Checkpoint, Commit, Digest, Durability, Failure, FailureKind, Fetcher, Fields, Lane,
+    LastError, Monitor, Observer, Parking, PartitionKey, Processor, ReadFrom, RejectPolicy, RetryPolicy, Source, Stage,
+    Status, Step, Store, WriteBounds,
     commit::NewPartition,
     line::Line,
     pace::Pace,
@@ -27,6 +27,8 @@ pub struct WorkerSettings {
     pub key: PartitionKey,
     /// Which feed the partition's cursors must belong to.
     pub feed_identity: String,
+    /// What the component is given of payloads; all of them if none.
+    pub fields: Option<Fields>,
     /// How large a call may be.
     pub batch: BatchBounds,
     /// How long a batch's calls should take: within its bounds it grows while they are quicker, and shrinks when they are not.
@@ -189,6 +191,7 @@ impl<S: Source, P: Processor, T: Store> Worker<S, P, T> {
     /// Goes along the line from a checkpoint, with fetching ahead beside it.
     async fn follow(&mut self, checkpoint: Checkpoint) -> Turn {
         let (sink, fetched) = way(self.settings.fetch_ahead_bytes);
+        let sink = sink.picking(self.settings.fields.clone());
         let from = checkpoint.read_from.clone();
         let Self { settings, fetcher, lane, store, orders, monitor, .. } = self;
         let Self { backoff, overtimes, spans_max, pace, strain, known, .. } = self;

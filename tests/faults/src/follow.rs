@@ -103,6 +103,7 @@ impl Follow {
             durability: Durability::Normal,
             fetch_ahead_bytes: 1024 * 1024,
             retry,
+            fields: None,
             observer: None,
         };
         let page_size = NonZeroU32::new(100).context("not zero")?;

@@ -195,6 +195,7 @@ impl<B: Backend> World<B> {
             durability: Durability::Normal,
             fetch_ahead_bytes: 1 + u32::try_from(self.dice.below(300)).unwrap(),
             retry,
+            fields: None,
             observer: None,
         };
         let monitor = &host.monitors[partition];
@@ -278,7 +279,7 @@ impl<B: Backend> World<B> {
         let queue: Vec<_> = queue.take(1 + self.dice.below(4)).cloned().collect();
         let bounds = BatchBounds { events_max: 1 + self.dice.below(3), bytes_max: 100 };
         seat.processor.repaired = true;
-        let retried = retry_parked(&mut seat, &self.store, &queue, bounds, WriteBounds::default()).await;
+        let retried = retry_parked(&mut seat, &self.store, &queue, None, bounds, WriteBounds::default()).await;
         seat.processor.repaired = false;
         let Retried { commit, applied, .. } = retried?;
         seat.commit(&self.store, commit).await?;

@@ -17,6 +17,11 @@ struct World {
 
 impl World {
     fn new(state: &str) -> Self {
+        Self::with(state, "")
+    }
+
+    /// The same with more settings.
+    fn with(state: &str, settings: &str) -> Self {
         let place: &[&str] = if state == "shared" { &[] } else { &["--feed", "orders", "--partition", "0"] };
         let world = Self { publisher: Publisher::start(2, 1), project: Project::new(""), place };
         world.publisher.set_span(2);
@@ -24,7 +29,7 @@ impl World {
         world.project.configure(&format!(
             "[feeds.orders]\nurl = \"{}\"\nprotocol = \"zeroeventhub\"\npartitions = 2\npoll-interval = \"10ms\"\n\
              [processors.fickle]\ncomponent = \"fickle.wasm\"\nfeeds = [\"orders\"]\nstate = \"{state}\"\n\
-             on-reject = \"park\"\npark = \"key\"\npark-key = \"/user\"\n",
+             on-reject = \"park\"\npark = \"key\"\npark-key = \"/user\"\n{settings}\n",
             world.publisher.url()
         ));
         world
@@ -102,6 +107,25 @@ fn events_of_a_key_wait_behind_the_parked_one_until_it_is_retried_and_then_follo
         host.terminate();
         assert!(host.wait().success());
     }
+}
+
+/// The key that keeps the order is none of the members that the component is given; nor is what a person looks for in the event.
+#[test]
+fn a_component_is_given_its_fields_whether_an_event_comes_or_is_retried_and_the_whole_event_is_parked() {
+    let world = World::with("shared", "fields = ['do', 'key']");
+    let outside = put("ada", "1");
+    world.publish(&[outside.clone(), json!({ "do": "delete", "user": "bob", "key": "bob" })]);
+    let _host = world.project.start();
+    world.wait_for(2);
+    let parked = world.parked();
+    assert_eq!(parked.len(), 1);
+    let number = parked[0]["number"].to_string();
+    let shown: Json =
+        serde_json::from_str(&world.project.ok(&["parked", "show", "fickle", &number, "--json"])).unwrap();
+    assert_eq!((&parked[0]["key"], &shown["payload"]), (&json!("ada"), &json!(outside.to_string())));
+    assert!(parked[0]["reason"].as_str().unwrap().contains("missing field `value`"), "{parked:?}");
+    let again = world.project.fails(&["parked", "retry", "fickle", "--all"], 1);
+    assert!(again.contains("missing field `value`"), "{again}");
 }
 
 #[test]

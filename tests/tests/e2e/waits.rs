@@ -76,6 +76,7 @@ async fn a_component_that_came_before_the_wait_was_in_sight_ends_the_wait() {
         durability: Durability::Normal,
         fetch_ahead_bytes: 1_000,
         retry: RetryPolicy::default(),
+        fields: None,
         observer: Some(Arc::new(Replaces(Arc::clone(&lane)))),
     };
     let trouble = Trouble::new(dice.clone());

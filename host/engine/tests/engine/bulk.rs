@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tidemill_engine::{Description, Limits, LoadError};
 use tidemill_pipeline::{
-    Batch, Call, Cursor, Event, FeedName, Instances, Metadata, Overlay, PartitionId, PartitionKey, Processor as _,
-    ReadFrom, Refusal, Span, Value, WriteBounds,
+    Batch, Call, Cursor, Event, FeedName, Fields, Instances, Metadata, Overlay, PartitionId, PartitionKey,
+    Processor as _, ReadFrom, Refusal, Span, Value, WriteBounds,
 };
 
 use crate::{
@@ -99,6 +99,22 @@ fn a_batch_crosses_by_columns_if_it_fits_and_as_records_if_not() {
     }
     let bytes = span(b"12", vec![Event::text(0..1), Event::bytes(1..2)]);
     assert_eq!(given(&mut host, bytes), ('r', Value::Bytes(b"2".to_vec())));
+}
+
+#[test]
+fn a_component_is_given_the_fields_that_were_picked_by_columns_or_as_records() {
+    let mut host = Host::new(&last());
+    for (payload, handler, last) in [
+        (r#"{"a":1,"b":2}"#, 'c', r#"{"b":2}"#),
+        ("{\n\"a\": 1,\n\"b\": 2\n}", 'c', r#"{"b":2}"#),
+        ("{\"a\":1,\"b\":[\n]}", 'r', "{\"b\":[\n]}"),
+        ("[1]", 'c', "[1]"),
+    ] {
+        let whole = events(&["{}", payload]);
+        let span = whole.spans()[0].clone().picked(&Fields::new(["b"]));
+        let picked = Batch::new(whole.key().clone(), span);
+        assert_eq!(given(&mut host, picked), (handler, Value::from(last)), "{payload}");
+    }
 }
 
 #[test]

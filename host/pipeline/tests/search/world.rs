@@ -111,6 +111,7 @@ impl World {
     /// and whether it went to the end.
     pub(crate) fn rehearse(&self) -> (String, Vec<usize>, bool) {
         let settings = RehearsalSettings {
+            fields: None,
             batch: self.bounds,
             writes: WriteBounds::default(),
             on_reject: self.on_reject,
@@ -213,7 +214,7 @@ impl World {
                         break;
                     }
                     let mut seat = lane.enter().await;
-                    match retry_parked(&mut seat, shelf, &queue, self.bounds, WriteBounds::default()).await {
+                    match retry_parked(&mut seat, shelf, &queue, None, self.bounds, WriteBounds::default()).await {
                         Ok(Retried { commit, applied, refused }) => {
                             seat.commit(shelf, commit).await.unwrap();
                             assert_eq!(parked.len() - applied, shelf.0.lock().unwrap().parked.len());
@@ -240,7 +241,7 @@ impl World {
             for event in parked {
                 let mut seat = lane.enter().await;
                 let event = std::slice::from_ref(event);
-                match retry_parked(&mut seat, shelf, event, self.bounds, WriteBounds::default()).await {
+                match retry_parked(&mut seat, shelf, event, None, self.bounds, WriteBounds::default()).await {
                     Ok(retried) => seat.commit(shelf, retried.commit).await.unwrap(),
                     Err(failure) => {
                         assert_eq!(failure.kind, FailureKind::Rejected, "{failure}");
@@ -272,6 +273,7 @@ impl World {
             durability: Durability::Normal,
             fetch_ahead_bytes: 1_000,
             retry,
+            fields: None,
             observer: Some(Arc::clone(watching) as _),
         };
         let fetch =

@@ -1,13 +1,13 @@
 //! The case: a file that was read, and its events as spans.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
-use tidemill_pipeline::{BatchBounds, Instances, Parking, PartitionKey, RehearsalSettings, RejectPolicy, Span};
+use tidemill_pipeline::{BatchBounds, Fields, Instances, Parking, PartitionKey, RehearsalSettings, RejectPolicy, Span};
 use tracing::Level;
 
 use super::events;
@@ -29,6 +29,8 @@ pub struct Case {
 /// What holds for a case where its file does not say it.
 #[derive(Clone, Debug)]
 pub struct CaseDefaults {
+    /// The members of payloads that the component is given; none for whole payloads.
+    pub fields: Option<BTreeSet<String>>,
     /// What the component may read.
     pub config: BTreeMap<String, String>,
     /// What it may use.
@@ -48,6 +50,7 @@ pub struct CaseDefaults {
 impl Default for CaseDefaults {
     fn default() -> Self {
         Self {
+            fields: None,
             config: BTreeMap::new(),
             limits: Limits::default(),
             batch: BatchBounds::default(),
@@ -64,13 +67,15 @@ impl CaseDefaults {
     #[must_use]
     pub fn rehearsal(&self) -> RehearsalSettings {
         let (on_reject, parking) = (self.on_reject, self.parking.clone());
-        RehearsalSettings { batch: self.batch, writes: self.limits.writes, on_reject, parking }
+        let fields = self.fields.as_ref().map(Fields::new);
+        RehearsalSettings { fields, batch: self.batch, writes: self.limits.writes, on_reject, parking }
     }
 
     /// All that the configuration says of a processor: for a replay.
     #[must_use]
     pub fn exactly(processor: &ProcessorConfig) -> Self {
         Self {
+            fields: processor.fields.clone(),
             config: processor.config.entries().clone(),
             limits: processor.limits,
             batch: processor.batch,
@@ -85,7 +90,8 @@ impl CaseDefaults {
     /// usual size, and instances are fresh, whatever the processor does.
     #[must_use]
     pub fn of(processor: &ProcessorConfig) -> Self {
-        Self { config: processor.config.entries().clone(), limits: processor.limits, ..Self::default() }
+        let (fields, config) = (processor.fields.clone(), processor.config.entries().clone());
+        Self { fields, config, limits: processor.limits, ..Self::default() }
     }
 }
 
@@ -128,6 +134,9 @@ impl Case {
     /// What holds for it, all in all.
     pub(super) fn settings(&self, defaults: &CaseDefaults) -> CaseDefaults {
         let mut settings = defaults.clone();
+        if let Some(fields) = &self.file.fields {
+            settings.fields = Some(fields.clone());
+        }
         settings.config.extend(self.file.config.entries().clone());
         settings.limits = self.file.limits.over(&defaults.limits);
         settings.batch.events_max = self.file.batch_events.unwrap_or(defaults.batch.events_max);

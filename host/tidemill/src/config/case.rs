@@ -16,7 +16,7 @@ use tracing::Level;
 use super::{
     ComponentConfig, ConfigError, Limits, feed_name,
     kinds::{Choice, Count, File, Kind},
-    processor::{LOG_LEVELS, POLICIES},
+    processor::{LOG_LEVELS, POLICIES, read_fields},
     section::{Reading, Section},
 };
 
@@ -35,6 +35,8 @@ pub struct CaseFile {
     pub key: PartitionKey,
     /// The events.
     pub events: CaseEvents,
+    /// The members of payloads that the component is given, where it is said.
+    pub fields: Option<BTreeSet<String>>,
     /// What the component may read, over what the configuration says.
     pub config: ComponentConfig,
     /// What the component may use, over what the configuration says.
@@ -172,6 +174,7 @@ fn read<'a>(document: &'a Spanned<DeTable<'a>>, reading: Reading<'a>) -> CaseFil
     });
     let partition = partition.filter(|name| !name.is_empty()).unwrap_or_else(|| "0".to_owned());
     let events = events(&mut file, reading);
+    let fields = read_fields(&mut file);
     let config = ComponentConfig::read(&mut file);
     let limits = limits(&mut file);
     let before = state(&mut file, "before", reading).unwrap_or_default();
@@ -188,6 +191,7 @@ fn read<'a>(document: &'a Spanned<DeTable<'a>>, reading: Reading<'a>) -> CaseFil
         log_level,
         key,
         events,
+        fields,
         config,
         limits,
         before,

@@ -1,11 +1,14 @@
 //! A processor's settings.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use tidemill_pipeline::{BatchBounds, Durability, FeedName, Instances, KeyOrder, Parking, RejectPolicy, WriteBounds};
+use tidemill_pipeline::{
+    BatchBounds, Digest, Durability, FeedName, Instances, KeyOrder, Parking, RejectPolicy, WriteBounds,
+};
 use toml::Spanned;
 use tracing::Level;
 
@@ -46,6 +49,8 @@ pub struct ProcessorConfig {
     pub batch_time: Duration,
     /// The least level of the component's log lines that are kept.
     pub log_level: Level,
+    /// The members of payloads that the component is given; none for whole payloads.
+    pub fields: Option<BTreeSet<String>>,
     /// What the component may read.
     pub config: ComponentConfig,
     /// What the component may use.
@@ -148,6 +153,7 @@ impl ProcessorConfig {
             "\"info\"",
             "The least level of the component's own log lines that are kept. It may ask, so this is part of its configuration, unlike `--log-level`.",
         );
+        let fields = read_fields(section);
         let config = ComponentConfig::read(section);
         let limits = section.table("limits").map(|mut limits| {
             let read = Limits::read(&mut limits);
@@ -177,12 +183,28 @@ impl ProcessorConfig {
             batch,
             batch_time,
             log_level,
+            fields,
             config,
             limits,
             quotas,
         });
         (read, feeds.unwrap_or_default())
     }
+
+    /// The digest of what the component sees beside its events and its state.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let config = self.config.digest();
+        let Some(fields) = &self.fields else { return config };
+        let names = serde_json::Value::from_iter(fields.iter().map(String::as_str)).to_string();
+        Digest::of(&[config.as_bytes().as_slice(), names.as_bytes()].concat())
+    }
+}
+
+/// Declares and reads the fields.
+pub(super) fn read_fields(section: &mut Section<'_>) -> Option<BTreeSet<String>> {
+    let names = section.optional("fields", &Words("names of members"), "Of payloads that are JSON objects, the members that the component is given, by name; the others stay outside, which is the cheaper the larger they are. Payloads that are no objects are given whole. Without it all are, as the publisher sent them.");
+    names.map(|names| names.into_iter().map(Spanned::into_inner).collect())
 }
 
 /// Declares and reads how events are put aside.

@@ -109,6 +109,22 @@ fn the_digest_of_a_components_configuration_is_that_of_its_meaning() {
 }
 
 #[test]
+fn the_digest_of_what_a_component_sees_says_which_fields_it_is_given() {
+    let digest = |setting: &str| {
+        let config = parse(&format!("{SMALLEST}\n{setting}")).unwrap();
+        config.processors.values().next().unwrap().digest()
+    };
+    let config = component_config("").digest();
+    assert_eq!(digest(""), config, "as in hosts that knew no fields");
+    let one = digest("fields = ['a', 'b']");
+    assert_eq!(one, digest("fields = ['b', 'a', 'b']"), "the payload says their order");
+    for other in ["", "fields = []", "fields = ['a']", "fields = ['ab']", "fields = ['a', 'c']"] {
+        assert_ne!(one, digest(other), "{other}");
+    }
+    assert_ne!(config, digest("fields = []"));
+}
+
+#[test]
 fn sizes_and_durations_are_bounded_on_both_sides() {
     for (setting, good) in [
         ("line-bytes-max = \"1023\"", false),

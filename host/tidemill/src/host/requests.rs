@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tidemill_pipeline::{Failure, FailureKind, ProcessorName, Retried, Stage, failpoint, retry_parked};
+use tidemill_pipeline::{Failure, FailureKind, Fields, ProcessorName, Retried, Stage, failpoint, retry_parked};
 use tidemill_store::{Outcome, Parked, Request, RequestKind};
 
 use super::running::Running;
@@ -134,7 +134,8 @@ async fn retry_queue(running: &Running, request: &Request, first: i64, tally: &m
         // Read in the lane: nobody puts anything behind it meanwhile.
         let queue = running.store.parked_queue(number, together.0, running.config.batch.bytes_max).await?;
         let events: Vec<_> = queue.iter().map(|parked| parked.event.clone()).collect();
-        let retried = retry_parked(&mut seat, &running.store, &events, running.config.batch, limits.writes).await;
+        let (fields, bounds) = (running.config.fields.as_ref().map(Fields::new), running.config.batch);
+        let retried = retry_parked(&mut seat, &running.store, &events, fields.as_ref(), bounds, limits.writes).await;
         let refused = match retried {
             Ok(Retried { commit, applied, refused }) => match seat.commit(&running.store, commit).await {
                 Ok(()) => {

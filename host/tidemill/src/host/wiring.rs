@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tidemill_engine::{CodeHashes, Compiler, CompilerCommand, EngineSettings, LoadError, LogLevel, ProcessorSettings};
 use tidemill_feeds::{Address, Bounds, Credential, FeedSettings};
 use tidemill_pipeline::{
-    Claim, Digest, Failure, FeedName, FetchSettings, Observer, PartitionKey, ProcessorId, ProcessorName, Quota,
+    Claim, Digest, Failure, FeedName, FetchSettings, Fields, Observer, PartitionKey, ProcessorId, ProcessorName, Quota,
     RetryPolicy, Share, Stage, WorkerSettings,
 };
 use tidemill_store::{DataLock, Options, Outcome, Owner, RequestKind, Requests};
@@ -146,7 +146,7 @@ impl Wiring {
         let settings = ProcessorSettings {
             name: name.clone(),
             config: config.config.entries().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            config_digest: config.config.digest(),
+            config_digest: config.digest(),
             limits: limits(config),
             instances: config.instances,
             log_level: log_level(config.log_level),
@@ -283,6 +283,7 @@ pub(crate) fn worker_settings(
     WorkerSettings {
         key,
         feed_identity,
+        fields: config.fields.as_ref().map(Fields::new),
         batch: config.batch,
         // A batch may become twice as large at once, and must still fit a call.
         batch_time: config.batch_time.min(config.limits.call_time / 2),

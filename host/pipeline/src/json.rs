@@ -6,51 +6,58 @@
 use std::{borrow::Cow, ops::Range};
 
 /// The deepest nesting of arrays and objects that a payload may have.
-pub(crate) const DEPTH_MAX: u32 = 512;
+pub const DEPTH_MAX: u32 = 512;
 
 /// Bytes of a string that are looked at without a call.
 const SHORT_BYTES: usize = 32;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum JsonError {
+pub enum JsonError {
+    /// Something else, or nothing.
     #[error("it is not a JSON object")]
     NotAnObject,
+    /// A comma, a colon, a quote or a value is missing.
     #[error("it is not JSON")]
     Malformed,
+    /// Its closing quote is missing.
     #[error("a string in it does not end")]
     OpenString,
+    /// A bracket and its partner.
     #[error("a bracket in it is not closed, or closes another one")]
     Unbalanced,
+    /// More than one value.
     #[error("there is something behind its last bracket")]
     Trailing,
 }
 
 /// A value that was passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Skipped {
+pub struct Skipped {
     /// The place behind it.
-    pub(crate) end: usize,
+    pub end: usize,
     /// How deeply arrays and objects are nested in it, itself included.
-    pub(crate) depth: u32,
+    pub depth: u32,
 }
 
 /// A member of an object, as places in its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
+pub struct Member {
     /// Between the quotes of its key.
     key: Range<usize>,
     /// Whether the key has an escape.
     escaped: bool,
     /// The value without the white space around it.
-    pub(crate) value: Range<usize>,
+    pub value: Range<usize>,
     /// How deeply the value is nested.
-    pub(crate) depth: u32,
+    pub depth: u32,
 }
 
 impl Member {
     /// The key. One that is no valid string has no meaning for us and is empty.
-    pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    #[must_use]
+    #[inline]
+    pub fn key<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let key = bytes.get(self.key.clone()).unwrap_or_default();
         if !self.escaped {
             return Cow::Borrowed(key);
@@ -62,7 +69,7 @@ impl Member {
 
 /// The members of the object that some bytes are, in their order.
 #[derive(Debug)]
-pub(crate) struct Members<'a> {
+pub struct Members<'a> {
     bytes: &'a [u8],
     at: usize,
     state: State,
@@ -76,7 +83,9 @@ enum State {
 }
 
 impl<'a> Members<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// Begins at the first byte.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, state: State::Start }
     }
 
@@ -126,6 +135,7 @@ impl<'a> Members<'a> {
 impl Iterator for Members<'_> {
     type Item = Result<Member, JsonError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let step = self.step();
         if step.is_err() {
@@ -137,7 +147,9 @@ impl Iterator for Members<'_> {
 }
 
 /// The place of the first byte that is no white space.
-pub(crate) fn white(bytes: &[u8], mut at: usize) -> usize {
+#[must_use]
+#[inline]
+pub fn white(bytes: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\t' | b'\r' | b'\n') = bytes.get(at) {
         at += 1;
     }
@@ -145,7 +157,8 @@ pub(crate) fn white(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The text of a JSON string with its quotes, borrowed where it has no escapes.
-pub(crate) fn text(quoted: &[u8]) -> Option<Cow<'_, str>> {
+#[must_use]
+pub fn text(quoted: &[u8]) -> Option<Cow<'_, str>> {
     let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if memchr::memchr2(b'\\', b'"', inner).is_none() {
         return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
@@ -154,7 +167,11 @@ pub(crate) fn text(quoted: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 /// Passes over the value that begins at a place.
-pub(crate) fn skip(bytes: &[u8], at: usize) -> Result<Skipped, JsonError> {
+///
+/// # Errors
+/// When no value begins there, or what begins does not end.
+#[inline]
+pub fn skip(bytes: &[u8], at: usize) -> Result<Skipped, JsonError> {
     match bytes.get(at) {
         Some(b'"') => Ok(Skipped { end: string_end(bytes, at + 1)?.0, depth: 0 }),
         Some(b'{' | b'[') => nest_end(bytes, at),

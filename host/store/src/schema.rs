@@ -31,6 +31,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
 pub(crate) fn require_current(connection: &Connection) -> Result<()> {
     let (found, known) = (found(connection)?, version());
     match found.cmp(&known) {
+        std::cmp::Ordering::Less if found == 0 => Err(missing(connection)),
         std::cmp::Ordering::Less => Err(StoreError::SchemaOlder { found, known }),
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Greater => Err(StoreError::SchemaNewer { found, known }),
@@ -41,13 +42,15 @@ pub(crate) fn require_current(connection: &Connection) -> Result<()> {
 pub(crate) fn require_known(connection: &Connection) -> Result<()> {
     let (found, known) = (found(connection)?, version());
     match found {
-        // A start that was cut off before its first migration.
-        0 => Err(StoreError::Missing(
-            Path::new(connection.path().unwrap_or_default()).parent().unwrap_or(Path::new("")).into(),
-        )),
+        0 => Err(missing(connection)),
         newer if newer > known => Err(StoreError::SchemaNewer { found, known }),
         _ => Ok(()),
     }
+}
+
+/// An empty file, such as a start leaves that was cut off before its first migration.
+fn missing(connection: &Connection) -> StoreError {
+    StoreError::Missing(Path::new(connection.path().unwrap_or_default()).parent().unwrap_or(Path::new("")).into())
 }
 
 /// A database of this schema in memory, with nothing in it. Not by [`migrate`], whose failpoints are those of a file.
@@ -188,8 +191,10 @@ mod tests {
         connection.pragma_update(None, "user_version", version() + 1).unwrap();
         assert!(matches!(migrate(&mut connection), Err(StoreError::SchemaNewer { .. })));
         assert!(matches!(require_current(&connection), Err(StoreError::SchemaNewer { .. })));
-        connection.pragma_update(None, "user_version", 0).unwrap();
+        connection.pragma_update(None, "user_version", version() - 1).unwrap();
         assert!(matches!(require_current(&connection), Err(StoreError::SchemaOlder { .. })));
+        connection.pragma_update(None, "user_version", 0).unwrap();
+        assert!(matches!(require_current(&connection), Err(StoreError::Missing(_))));
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod runner;
 mod running;
 mod stamp;
 mod troubles;
+mod vanished;
 mod watcher;
 mod wiring;
 
@@ -128,13 +129,14 @@ impl Host {
     /// Takes the data directory and starts everything.
     ///
     /// # Errors
-    /// When the data directory is taken or unusable, a feed's settings cannot be used, or state is kept that would not be
+    /// When the data directory is taken or unusable, its database was emptied, a feed's settings cannot be used, or state is kept that would not be
     /// seen ([`Misuse`](crate::exit::Misuse)). A component that does
     /// not load is no error: its processor waits for another file.
     pub(crate) async fn start(config: &Config, options: HostOptions) -> anyhow::Result<Self> {
         let (data, watched) = (config.data.clone(), options.reload == Reload::Watched);
         let (layouts, reload) = (layout::layouts(config), options.reload);
         let open = move || {
+            vanished::look(&data)?;
             let wiring = Wiring::open(&data, options)?;
             if let Err(error) = layout::require(&data, &layouts, reload) {
                 wiring.store.close()?;

@@ -45,3 +45,36 @@ fn a_run_ends_over_a_row_that_nobody_can_read_and_says_which() {
     let refused = project.fails(&["status"], 1);
     assert!(refused.contains("for processor `totals`, feed `orders`, partition 0, an error"), "{refused}");
 }
+
+#[test]
+fn a_database_that_is_gone_is_missed_in_the_log_and_one_that_was_emptied_is_refused() {
+    const GONE: &str = "there was a database in the data directory, and it is gone: every feed is read from its start";
+    let project = world(&["totals"]);
+    let log_of_a_run = || {
+        let mut host = project.run(&["--until-idle"]);
+        assert!(host.wait().success(), "{}", host.complaints());
+        host.complaints()
+    };
+    assert!(log_lines(&log_of_a_run(), GONE).is_empty(), "nothing was there before");
+    assert!(log_lines(&log_of_a_run(), GONE).is_empty());
+    let database = project.path().join("data/tidemill.db");
+
+    fs::remove_file(&database).unwrap();
+    let log = log_of_a_run();
+    let [said] = &log_lines(&log, GONE)[..] else { panic!("it is said once: {log}") };
+    assert_eq!(said["level"], "WARN");
+    assert!(said["hint"].as_str().unwrap().contains("tidemill restore FILE --force"), "{log}");
+    assert_eq!(project.state("totals").len(), 2, "it began anew");
+
+    fs::write(&database, "").unwrap();
+    let refused = project.fails(&["run", "--until-idle"], 1);
+    assert!(
+        refused.contains("is empty, and it was not when") && refused.contains("\n  hint: look at the disk"),
+        "{refused}"
+    );
+    assert_eq!(fs::metadata(&database).unwrap().len(), 0);
+    let looked = project.fails(&["status"], 1);
+    assert!(looked.contains("there is no database in"), "{looked}");
+    fs::remove_file(&database).unwrap();
+    assert_eq!(log_lines(&log_of_a_run(), GONE).len(), 1);
+}

@@ -57,7 +57,7 @@ async fn a_reader_needs_no_host_and_leaves_no_trace() {
 async fn readers_say_which_of_the_two_is_newer() {
     let fixture = Fixture::new().await;
     fixture.store.close().unwrap();
-    for (version, hint) in [(0, "brings it up to date"), (99, "newer Tidemill")] {
+    for (version, hint) in [(1, "brings it up to date"), (99, "newer Tidemill")] {
         let connection = rusqlite::Connection::open(database_path(fixture.path())).unwrap();
         connection.pragma_update(None, "user_version", version).unwrap();
         for failure in [Reader::open(fixture.path()).err(), Requests::open(fixture.path()).err()] {

@@ -21,6 +21,9 @@ use crate::{
     exit::hint,
 };
 
+/// Where accepted components are kept in a data directory.
+pub(super) const KEPT: &str = "components";
+
 /// Loads the component files of processors.
 #[derive(Debug)]
 pub(crate) struct Components {
@@ -62,7 +65,7 @@ pub(crate) struct Loaded {
 
 impl Components {
     pub(crate) fn new(data: &Path, wiring: Arc<Wiring>) -> io::Result<Self> {
-        let directory = data.join("components");
+        let directory = data.join(KEPT);
         fs::create_dir_all(&directory)?;
         Ok(Self { directory, wiring, files: Mutex::default() })
     }

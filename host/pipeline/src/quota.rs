@@ -1,6 +1,6 @@
 //! The quota: how much a processor may keep, and what becomes of a commit that would keep more.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 use crate::{Failure, FailureKind, ProcessorName, Stage};
 
@@ -68,15 +68,21 @@ impl Share {
         nearly(self.used, self.max)
     }
 
-    /// Says in the log that so much of it is used, or more than there may be: the bound may have been lowered.
+    /// Says in the log that so much of it is used, all of it, or more than there may be: the bound may have been lowered.
     pub fn warn(&self, processor: &ProcessorName) {
         let Self { what, setting, used, max } = self;
         let hint = "past its quota nothing that grows is committed: raise it, or make room";
         let setting = format_args!("quotas.{setting}");
-        if used > max {
-            tracing::warn!(%processor, what, used, max, %setting, hint, "the processor is past its quota");
-        } else {
-            tracing::warn!(%processor, what, used, max, %setting, hint, "the processor has nearly used up its quota");
+        match used.cmp(max) {
+            Ordering::Less => {
+                tracing::warn!(%processor, what, used, max, %setting, hint, "the processor has nearly used up its quota");
+            }
+            Ordering::Equal => {
+                tracing::warn!(%processor, what, used, max, %setting, hint, "the processor has used up its quota");
+            }
+            Ordering::Greater => {
+                tracing::warn!(%processor, what, used, max, %setting, hint, "the processor is past its quota");
+            }
         }
     }
 }

@@ -78,3 +78,17 @@ fn a_database_that_is_gone_is_missed_in_the_log_and_one_that_was_emptied_is_refu
     fs::remove_file(&database).unwrap();
     assert_eq!(log_lines(&log_of_a_run(), GONE).len(), 1);
 }
+
+#[test]
+fn who_skips_where_the_component_asked_for_a_person_is_told_why_that_skips_nothing() {
+    let project =
+        Project::new(&format!("{FEED}[processors.fickle]\ncomponent = \"fickle.wasm\"\nfeeds = [\"orders\"]\n"));
+    project.put("fickle.wasm", &example("rust", "fickle"));
+    fs::write(project.path().join("orders.ndjson"), "{\"do\":\"halt\"}\n").unwrap();
+    project.run_until_stopped();
+    let said = project.fails(&["resume", "fickle", "--skip"], 1);
+    let wanted = "feed `orders`, partition 0 of processor `fickle` is halted, but at no event, so there is nothing to skip: \
+                  the component halted: the event asked to halt\n  hint: see to that, then `tidemill resume fickle` without `--skip`; \
+                  or go on behind it with `tidemill reset fickle --feed orders --partition 0 --to CURSOR`";
+    assert!(said.contains(wanted), "{said}");
+}

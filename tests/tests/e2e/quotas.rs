@@ -8,6 +8,7 @@ use e2e::{
 use serde_json::{Value as Json, json};
 
 const NEARLY: &str = "the processor has nearly used up its quota";
+const USED_UP: &str = "the processor has used up its quota";
 const PAST: &str = "the processor is past its quota";
 
 /// A feed of one partition in spans of three events, and two processors on it.
@@ -99,6 +100,10 @@ fn a_state_that_grows_is_warned_about_stops_at_its_quota_and_goes_on_when_that_i
     assert_eq!((&grows["stored"]["bytes"], &grows["state"]["bytes"]), (&json!(bytes), &json!(bytes)));
     let text = world.project.ok(&["status"]);
     assert!(text.contains("stored-rows  31    31  100 %, full"), "{text}");
+    let mut host = world.project.run(&["--until-idle"]);
+    assert!(host.wait().success(), "{}", host.complaints());
+    let log = host.complaints();
+    assert_eq!((log_lines(&log, USED_UP).len(), log_lines(&log, NEARLY).len()), (1, 0), "{log}");
 
     world.configure("[processors.grows.quotas]\nstored-rows = 5\n");
     let mut host = world.project.run(&["--until-idle"]);

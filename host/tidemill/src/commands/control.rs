@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use tidemill_pipeline::{FeedName, PartitionKey, ProcessorName, ReadFrom, Resolution, StateSpace};
+use tidemill_pipeline::{
+    FeedName, PartitionKey, ProcessorName, ReadFrom, RejectPolicy, Resolution, StateSpace, quoted,
+};
 use tidemill_store::{PartitionStatus, ProcessorStatus, RequestKind};
 
 use super::{
@@ -128,12 +130,29 @@ fn resumptions(status: &ProcessorStatus, args: &ResumeArgs) -> anyhow::Result<Ve
         Some(RequestKind::Resume { partition: Some(partition.key.clone()), resolution })
     });
     let decided: Vec<_> = decided.collect();
+    if decided.is_empty()
+        && let Some(stands) = status.partitions.iter().filter(is_meant).find(|stands| stands.checkpoint.error.is_some())
+    {
+        return Err(over_no_event(&args.target.processor, stands, policy));
+    }
     anyhow::ensure!(
         !decided.is_empty(),
         "no partition that is meant stands at an event, so there is nothing to {}\n  hint: see `tidemill status`; without `--park` or `--skip` it only goes on",
         policy.as_str()
     );
     Ok(decided)
+}
+
+/// What cannot be settled by deciding about an event: the component asked for a person, it took too long, or the feed is broken.
+fn over_no_event(processor: &ProcessorName, stands: &PartitionStatus, policy: RejectPolicy) -> anyhow::Error {
+    let PartitionStatus { key, checkpoint, .. } = stands;
+    let cause = checkpoint.error.as_ref().map(|error| error.cause.as_str()).unwrap_or_default();
+    let PartitionKey { feed, partition } = key;
+    let (status, policy) = (checkpoint.status, policy.as_str());
+    let partition = quoted(partition.as_str());
+    anyhow::anyhow!(
+        "{key} of processor `{processor}` is {status}, but at no event, so there is nothing to {policy}: {cause}\n  hint: see to that, then `tidemill resume {processor}` without `--{policy}`; or go on behind it with `tidemill reset {processor} --feed {feed} --partition {partition} --to CURSOR`"
+    )
 }
 
 /// What the cursors of a feed belong to from now on; none if the feed is not configured.

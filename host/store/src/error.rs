@@ -77,10 +77,8 @@ impl StoreError {
 
     /// With the row that could not be read, where it is a partition's.
     pub(crate) fn of_partition(self, processor: &ProcessorId, key: &PartitionKey) -> Self {
-        match self {
-            Self::Unreadable(what) => Self::Unreadable(format!("for {processor}, {key}, {what}")),
-            other => other,
-        }
+        let Self::Unreadable(what) = self else { return self };
+        Self::Unreadable(format!("for {processor}, {key}, {what}"))
     }
 
     /// Whether the file can no longer be trusted: after a failed fsync nobody knows what the disk has.

@@ -26,8 +26,8 @@ pub(crate) fn pause(
     partition: Option<&PartitionKey>,
 ) -> Result<String> {
     let meant = meant(connection, processor, partition)?;
-    let pauses = |status| !matches!(status, Status::Paused | Status::Finished);
-    let paused: Vec<_> = meant.iter().filter(|(_, checkpoint)| pauses(checkpoint.status)).collect();
+    let may_pause = |status| !matches!(status, Status::Paused | Status::Finished);
+    let paused: Vec<_> = meant.iter().filter(|(_, checkpoint)| may_pause(checkpoint.status)).collect();
     turn(connection, processor, &paused, "status = 'paused'")?;
     let said = turned(processor, &meant, &paused, "paused");
     let mut stood = paused.iter().filter(|(_, checkpoint)| !moves(checkpoint.status));

@@ -449,18 +449,16 @@ fn who_has_seen_enough_of_many_partitions_leaves_nobody_who_complains() {
     let place = Place::new();
     let names: Vec<_> = (0..PARTITIONS).map(|partition| partition.to_string()).collect();
     let listed = serde_json::to_string(&names).unwrap();
-    let mut recording =
-        format!("{{\"recording\":\"tidemill\",\"version\":1,\"feed\":\"orders\",\"partitions\":{listed}}}");
-    for name in &names {
-        recording += &format!("\n{{\"partition\":\"{name}\",\"from\":\"_first\"}}");
-    }
+    let mut lines =
+        vec![format!("{{\"recording\":\"tidemill\",\"version\":1,\"feed\":\"orders\",\"partitions\":{listed}}}")];
+    lines.extend(names.iter().map(|name| format!("{{\"partition\":\"{name}\",\"from\":\"_first\"}}")));
     for cursor in 1..20 {
         for name in &names {
-            recording += &format!("\n{{\"partition\":\"{name}\",\"data\":{{\"user\":\"ada\",\"amount\":1}}}}");
-            recording += &format!("\n{{\"partition\":\"{name}\",\"cursor\":\"{cursor}\"}}");
+            lines.push(format!("{{\"partition\":\"{name}\",\"data\":{{\"user\":\"ada\",\"amount\":1}}}}"));
+            lines.push(format!("{{\"partition\":\"{name}\",\"cursor\":\"{cursor}\"}}"));
         }
     }
-    fs::write(place.path().join("orders.ndjson"), recording + "\n").unwrap();
+    fs::write(place.path().join("orders.ndjson"), lines.join("\n") + "\n").unwrap();
     for _ in 0..8 {
         for command in ["feed tail orders --from first -n 1", "replay totals --feed orders --event 1"] {
             let output = place.run(command);

@@ -142,9 +142,9 @@ fn since_then(found: &mut [Trouble], known: &[Trouble]) {
 
 impl Trouble {
     /// All but since when.
-    fn said(&self) -> (Option<&str>, Option<&str>, Option<&str>, &str, &str, Option<&str>) {
+    fn said(&self) -> [Option<&str>; 6] {
         let Self { processor, feed, partition, kind, cause, hint, since: _ } = self;
-        (processor.as_deref(), feed.as_deref(), partition.as_deref(), kind, cause, hint.as_deref())
+        [processor.as_deref(), feed.as_deref(), partition.as_deref(), Some(kind), Some(cause), hint.as_deref()]
     }
 }
 

@@ -94,6 +94,9 @@ pub(crate) fn state_generation(connection: &Connection, claim: &Claim) -> Result
         .optional()?;
     match row {
         Some((epoch, generation, _, _)) if unsigned(epoch)? == claim.epoch => unsigned(generation),
+        Some((_, _, owner, _)) if owner.is_empty() => {
+            Err(StoreError::Superseded { processor: processor.clone(), owner: "nobody: it was removed".into() })
+        }
         Some((_, _, owner, at)) => {
             Err(StoreError::Superseded { processor: processor.clone(), owner: format!("{owner} at {at}") })
         }

@@ -46,6 +46,7 @@ fn effect(connection: &Connection, claim: &Claim, request: &Request) -> Result<S
             None => pauses::resume(connection, processor, partition.as_ref()),
         },
         RequestKind::Reset { identities } => reset(connection, processor, identities),
+        RequestKind::Remove => remove(connection, processor),
         RequestKind::ResetPartition { key, to, identity } => {
             reset_partition(connection, processor, key, to, identity.as_deref())
         }
@@ -77,14 +78,35 @@ pub(crate) fn no_partition(processor: &ProcessorId, key: &PartitionKey) -> Store
     refused(format!("{processor} has no {key}"))
 }
 
-fn reset(connection: &Connection, processor: &ProcessorId, identities: &[(FeedName, String)]) -> Result<String> {
+/// Forgets a processor's state, its parked events, which it counts, and who computed what.
+fn forget(connection: &Connection, processor: &ProcessorId) -> Result<usize> {
     let names = params![processor.name.as_str(), processor.version];
     connection
         .execute("INSERT INTO dropped_space SELECT id FROM space WHERE processor = ?1 AND version = ?2", names)?;
     connection.execute("DELETE FROM space WHERE processor = ?1 AND version = ?2", names)?;
-    let parked = connection.execute("DELETE FROM parked_event WHERE processor = ?1 AND version = ?2", names)?;
-    // The positions are counted anew, and who computed them is another question.
+    // Positions are counted anew, and who computed them is another question.
     connection.execute("DELETE FROM lineage WHERE processor = ?1 AND version = ?2", names)?;
+    Ok(connection.execute("DELETE FROM parked_event WHERE processor = ?1 AND version = ?2", names)?)
+}
+
+/// Leaves a row that nobody owns, with the epoch and the generation: whoever claims the processor again counts on from them, so
+/// that none who remembers the old one passes a comparison.
+fn remove(connection: &Connection, processor: &ProcessorId) -> Result<String> {
+    let names = params![processor.name.as_str(), processor.version];
+    let parked = forget(connection, processor)?;
+    let partitions = connection.execute("DELETE FROM checkpoint WHERE processor = ?1 AND version = ?2", names)?;
+    connection.execute(
+        "UPDATE processor SET owner = '', component = NULL, rows_max = NULL, bytes_max = NULL
+         WHERE processor = ?1 AND version = ?2",
+        names,
+    )?;
+    let (partitions, parked) = (count(partitions, "partition"), count(parked, "parked event"));
+    Ok(format!("{processor} is removed: state, {partitions} and {parked} forgotten"))
+}
+
+fn reset(connection: &Connection, processor: &ProcessorId, identities: &[(FeedName, String)]) -> Result<String> {
+    let names = params![processor.name.as_str(), processor.version];
+    let parked = forget(connection, processor)?;
     // The rows stay, and so do their generations: none is ever used twice.
     let text = format!(
         "UPDATE checkpoint SET start = 'first', cursor = NULL, generation = generation + 1, position = 0,

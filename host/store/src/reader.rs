@@ -100,7 +100,7 @@ impl Reader {
         Ok(Self { connection, path })
     }
 
-    /// All processors in the order of their names, as they are at one moment.
+    /// All processors in the order of their names, as they are at one moment. Those that were removed are none.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -216,7 +216,7 @@ fn status(connection: &Connection) -> Result<Vec<ProcessorStatus>> {
               WHERE space.processor = processor.processor AND space.version = processor.version),
              (SELECT coalesce(sum(stored_bytes), 0) FROM space
               WHERE space.processor = processor.processor AND space.version = processor.version)
-         FROM processor ORDER BY processor, version",
+         FROM processor WHERE owner <> '' ORDER BY processor, version",
     )?;
     let mut rows = statement.query([])?;
     let mut processors = Vec::new();

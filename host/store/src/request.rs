@@ -61,6 +61,8 @@ pub enum RequestKind {
         /// The feeds' identities from now on; those not named keep theirs.
         identities: Vec<(FeedName, String)>,
     },
+    /// Everything of a processor that no configuration has any more is removed. Only its numbers stay, for none is used twice.
+    Remove,
     /// One partition goes on from another place. State that partitions share stays.
     ResetPartition {
         /// The partition.
@@ -101,6 +103,7 @@ impl RequestKind {
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
             Self::Reset { .. } => "reset",
+            Self::Remove => "remove",
             Self::ResetPartition { .. } => "reset-partition",
             Self::AcceptFeedChange { .. } => "accept-feed-change",
             Self::RetryParked { .. } => "parked-retry",
@@ -300,7 +303,7 @@ fn asked(processor: &ProcessorId, kind: &RequestKind) -> Result<String> {
             asked.identities = vec![(feed.to_string(), identity.clone())];
         }
         RequestKind::RetryParked { parked } | RequestKind::DropParked { parked } => asked.parked.clone_from(parked),
-        RequestKind::Unknown(_) => {}
+        RequestKind::Remove | RequestKind::Unknown(_) => {}
     }
     json(&asked)
 }
@@ -321,6 +324,7 @@ fn parse(id: RequestId, text: &str) -> Result<Request> {
         "pause" => RequestKind::Pause { partition },
         "resume" => RequestKind::Resume { partition, resolution: resolution.map(Resolution::try_from).transpose()? },
         "reset" => RequestKind::Reset { identities: identities.collect() },
+        "remove" => RequestKind::Remove,
         "reset-partition" => RequestKind::ResetPartition {
             key: partition.ok_or_else(unreadable)?,
             to: parse_place(&to.ok_or_else(unreadable)?)?,

@@ -199,7 +199,7 @@ fn jump_ahead(connection: &mut Connection) -> Result<()> {
     };
     transaction.execute_batch(&format!(
         "UPDATE processor SET epoch = epoch + {RESTORE_GAP}, state_generation = state_generation + {RESTORE_GAP},
-             owner = 'a restore', claimed_at = {NOW};
+             owner = iif(owner = '', '', 'a restore'), claimed_at = {NOW};
          UPDATE checkpoint SET generation = generation + {RESTORE_GAP};"
     ))?;
     transaction.execute(

@@ -120,7 +120,7 @@ impl Sqlite {
         self.inner.stopped.failure()
     }
 
-    /// Claims a processor: earlier claims end. The label says to those who held them who took over: a process, a
+    /// Claims a processor: earlier claims end. The label, which is not empty, says to those who held them who took over: a process, a
     /// host, a time.
     ///
     /// # Errors

@@ -92,3 +92,48 @@ fn who_skips_where_the_component_asked_for_a_person_is_told_why_that_skips_nothi
                   or go on behind it with `tidemill reset fickle --feed orders --partition 0 --to CURSOR`";
     assert!(said.contains(wanted), "{said}");
 }
+
+#[test]
+fn a_processor_that_is_not_configured_any_more_is_removed_by_a_reset_beside_a_host_or_without_one() {
+    let project = world(&["first", "second", "totals"]);
+    project.run_until_idle();
+    let names = || {
+        let status = project.status();
+        let name = |found: &serde_json::Value| found["name"].as_str().unwrap().to_owned();
+        status["processors"].as_array().unwrap().iter().map(name).collect::<Vec<_>>()
+    };
+    project.configure(&format!("{FEED}{}", processor("totals")));
+    assert_eq!(names(), ["first", "second", "totals"]);
+    let asks = project.fails(&["reset", "first"], 2);
+    assert!(asks.contains("Processor `first` is not configured. Delete its state"), "{asks}");
+    assert_eq!(
+        project.ok(&["reset", "first", "--yes"]),
+        "processor `first` is removed: state, 1 partition and 0 parked events forgotten\n"
+    );
+    assert_eq!(names(), ["second", "totals"]);
+    let gone = project.fails(&["reset", "first", "--yes"], 1);
+    assert!(gone.contains("no processor `first` has run") && gone.contains("these have: `second`, `totals`"), "{gone}");
+
+    let mut host = project.start();
+    project.ok(&["reset", "second", "--yes"]);
+    assert_eq!(names(), ["totals"]);
+    // The host still has what the file has lost since.
+    project.configure(FEED);
+    let refused = project.fails(&["reset", "totals", "--yes"], 1);
+    assert!(
+        refused.contains("the running host's configuration has processor `totals`\n  hint: start the host again"),
+        "{refused}"
+    );
+    host.terminate();
+    assert!(host.wait().success());
+    assert_eq!(names(), ["totals"]);
+
+    // Who comes back begins anew, and so after a restore of a copy without it.
+    project.ok(&["reset", "totals", "--yes"]);
+    project.ok(&["backup", "copy.db"]);
+    project.restore("copy.db");
+    assert_eq!(names(), [""; 0]);
+    project.configure(&format!("{FEED}{}", processor("totals")));
+    project.run_until_idle();
+    assert_eq!(project.state("totals").len(), 2);
+}

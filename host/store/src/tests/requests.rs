@@ -310,3 +310,24 @@ fn what_a_newer_program_asks_for_is_no_error() {
     assert_eq!(pending[0].kind, RequestKind::Unknown("dance".into()));
     assert!(!entries::purge(&connection).unwrap());
 }
+
+#[tokio::test]
+async fn of_a_processor_that_is_removed_only_the_numbers_stay_so_that_none_is_used_twice() {
+    let fixture = Fixture::new().await;
+    fixture.commit(fixture.own("0", "a", write("k", "1")).await).await;
+    fixture.commit(Commit { parked: vec![parked("0")], ..fixture.nothing().await }).await;
+    let (late, generation) =
+        (fixture.own("0", "b", write("k", "2")).await, fixture.store.state_generation(&fixture.claim).await.unwrap());
+    let said = done(&fixture, RequestKind::Remove).await;
+    assert_eq!(said, "processor `totals` is removed: state, 1 partition and 1 parked event forgotten");
+    let reader = || Reader::open(fixture.path()).unwrap();
+    assert_eq!((reader().status().unwrap(), reader().kept().unwrap()), (Vec::new(), Vec::new()));
+    assert_eq!(reader().parked_list(None, 0, 10).unwrap(), []);
+
+    let again = fixture.store.claim(&processor(), "another host").await.unwrap();
+    assert!(again.epoch > fixture.claim.epoch);
+    assert!(fixture.store.state_generation(&again).await.unwrap() > generation);
+    assert_eq!(fixture.store.load(&again, &key("0")).await.unwrap(), None);
+    assert_eq!(fixture.store.commit(late).await.unwrap_err().kind, FailureKind::Superseded);
+    assert_eq!(reader().status().unwrap().len(), 1);
+}

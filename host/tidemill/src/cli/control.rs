@@ -45,7 +45,8 @@ Examples:
   tidemill reset totals --feed orders --partition 2 --to 1002   move one cursor; the state stays as it is
   tidemill reset totals --feed orders --partition 2 --to first  read one partition again, onto the state as it is
 
-Without a partition the state and the parked events are deleted, and all feeds are read anew.
+Without a partition the state and the parked events are deleted, and all feeds are read anew. A processor that is not configured
+any more is removed.
 
 With one, shared state stays as it is, with `--to first` too: events that come again are applied to it again, and events that are
 passed over are left out. Only you can know whether the state allows it. With `state = \"partitioned\"`, `--to first` deletes the

@@ -44,6 +44,12 @@ pub(super) async fn reset(args: ResetArgs, config: &Path) -> anyhow::Result<Exit
         let question =
             format!("Move processor `{}`, {key}, to {to}? {}", args.processor, what_becomes_of_the_state(&to, own));
         (RequestKind::ResetPartition { key, to, identity }, question)
+    } else if !config.processors.contains_key(&args.processor) {
+        let question = format!(
+            "Processor `{}` is not configured. Delete its state, its parked events and its cursors, and forget it?",
+            args.processor
+        );
+        (RequestKind::Remove, question)
     } else {
         let identities = identities(&config, &args.processor)?;
         let question = format!(

@@ -18,12 +18,12 @@ use crate::{
 
 /// Prints where everything stands. Neither waits nor writes.
 pub(super) fn execute(args: &StatusArgs, config: &Path) -> anyhow::Result<Exit> {
-    let data = Config::load(config)?.data;
-    let processors = Reader::open(&data)?.status()?;
-    let owner = DataLock::holder(&data)?;
+    let config = Config::load(config)?;
+    let processors = Reader::open(&config.data)?.status()?;
+    let owner = DataLock::holder(&config.data)?;
     // Without a host nothing waits: it does not run.
-    let troubles = if owner.is_some() { read_troubles(&data) } else { Vec::new() };
-    let document = Document::new(owner, &processors, troubles);
+    let troubles = if owner.is_some() { read_troubles(&config.data) } else { Vec::new() };
+    let document = Document::new(owner, &processors, troubles, &config);
     if args.json {
         print_json(&document)?;
     } else {

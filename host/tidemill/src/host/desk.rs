@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tidemill_pipeline::ProcessorName;
+use tidemill_pipeline::{Failure, ProcessorName};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval},
 };
 
-use tidemill_store::{Outcome, Request, RequestId};
+use tidemill_store::{Outcome, Request, RequestId, RequestKind};
 
-use super::wiring::Wiring;
+use super::{requests, wiring::Wiring};
 
 /// How often the desk looks. An operator's command waits at least that long.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -53,9 +53,9 @@ impl Desk {
                     continue;
                 }
                 let (done, wait) = oneshot::channel();
-                let Some(runner) = self.runners.get(&processor) else {
-                    let reason = format!("the running host's configuration has no processor `{processor}`");
-                    self.refuse(id, reason).await;
+                let removes = request.kind == RequestKind::Remove;
+                let Some(runner) = self.runners.get(&processor).filter(|_| !removes) else {
+                    self.without_runner(&request).await;
                     continue;
                 };
                 match runner.try_send((request, done)) {
@@ -65,15 +65,39 @@ impl Desk {
                     // The runner is still loading, or busy: next time.
                     Err(mpsc::error::TrySendError::Full(_)) => {}
                     Err(mpsc::error::TrySendError::Closed(_)) => {
-                        self.refuse(id, format!("processor `{processor}` has ended; see the host's log")).await;
+                        self.refuse(id, format!("processor `{processor}` has ended; see the host's log"), None).await;
                     }
                 }
             }
         }
     }
 
-    async fn refuse(&self, request: RequestId, reason: String) {
-        let outcome = Outcome::Refused { cause: reason, hint: None };
+    /// Removes a processor that does not run; refuses what only one that runs can do, and to remove one that does.
+    async fn without_runner(&self, request: &Request) {
+        let processor = &request.processor.name;
+        if self.runners.contains_key(processor) {
+            let reason = format!("the running host's configuration has processor `{processor}`");
+            let hint = format!("start the host again without it, then `tidemill reset {processor}`");
+            return self.refuse(request.id, reason, Some(hint)).await;
+        }
+        if request.kind != RequestKind::Remove {
+            let reason = format!("the running host's configuration has no processor `{processor}`");
+            return self.refuse(request.id, reason, None).await;
+        }
+        match self.remove(request).await {
+            Ok(outcome) => requests::say(processor, request.kind.as_str(), &outcome),
+            // It was answered or taken back in between, or is tried again at the next look.
+            Err(failure) => tracing::debug!(%processor, cause = %failure.cause, "a processor could not be removed"),
+        }
+    }
+
+    async fn remove(&self, request: &Request) -> Result<Outcome, Failure> {
+        let claim = self.wiring.claim(&request.processor).await?;
+        self.wiring.store.execute(&claim, request.id).await
+    }
+
+    async fn refuse(&self, request: RequestId, reason: String, hint: Option<String>) {
+        let outcome = Outcome::Refused { cause: reason, hint };
         if let Err(failure) = self.wiring.store.answer(request, outcome).await {
             tracing::warn!(cause = %failure.cause, "a request could not be answered");
         }

@@ -40,6 +40,8 @@ pub(super) async fn outcome(running: &Running, request: &Request) -> Result<Outc
         RequestKind::Pause { .. }
         | RequestKind::Resume { .. }
         | RequestKind::Reset { .. }
+        // The desk keeps it from a processor that runs.
+        | RequestKind::Remove
         | RequestKind::ResetPartition { .. }
         | RequestKind::AcceptFeedChange { .. }
         | RequestKind::DropParked { .. }

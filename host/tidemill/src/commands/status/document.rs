@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 use tidemill_pipeline::{
-    Checkpoint, LastError, ParkedId, ProcessorName, Quota, ReadFrom, Resolution, Stage, Stored, reproduce,
+    Checkpoint, FeedName, LastError, ParkedId, ProcessorName, Quota, ReadFrom, Resolution, Stage, Stored, reproduce,
 };
 use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus};
 
-use crate::host::Trouble;
+use crate::{
+    config::{Config, ProcessorConfig},
+    host::Trouble,
+};
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -33,6 +36,8 @@ pub(super) struct Host {
 pub(super) struct Processor {
     pub(super) name: String,
     pub(super) version: u32,
+    /// False: it is kept, and nothing runs it.
+    pub(super) configured: bool,
     pub(super) epoch: u64,
     /// Who claimed it last.
     pub(super) owner: String,
@@ -78,6 +83,9 @@ pub(super) struct Size {
 pub(super) struct Partition {
     pub(super) feed: String,
     pub(super) partition: String,
+    /// False: its processor is not configured, or does not read its feed.
+    pub(super) configured: bool,
+    /// As it is kept: one that is `running` would go on if it were configured.
     pub(super) status: &'static str,
     /// Null before the first checkpoint; then `start` says where it begins.
     pub(super) cursor: Option<String>,
@@ -144,18 +152,28 @@ pub(super) struct Stretch {
 }
 
 impl Document {
-    /// What the database, the lock and the host say.
-    pub(super) fn new(owner: Option<String>, processors: &[ProcessorStatus], troubles: Vec<Trouble>) -> Self {
+    /// What the database, the lock and the host say, beside the configuration.
+    pub(super) fn new(
+        owner: Option<String>,
+        processors: &[ProcessorStatus],
+        troubles: Vec<Trouble>,
+        config: &Config,
+    ) -> Self {
         let host = Host { running: owner.is_some(), owner };
-        Self { host, processors: processors.iter().map(Processor::from).collect(), troubles }
+        let processors = processors.iter().map(|status| Processor::new(status, config.processors.get(&status.id.name)));
+        Self { host, processors: processors.collect(), troubles }
     }
 }
 
-impl From<&ProcessorStatus> for Processor {
-    fn from(status: &ProcessorStatus) -> Self {
+impl Processor {
+    fn new(status: &ProcessorStatus, configured: Option<&ProcessorConfig>) -> Self {
+        let reads = |feed: &FeedName| configured.is_some_and(|processor| processor.feeds.contains(feed));
+        let partition =
+            |partition: &PartitionStatus| Partition::new(&status.id.name, partition, reads(&partition.key.feed));
         Self {
             name: status.id.name.to_string(),
             version: status.id.version,
+            configured: configured.is_some(),
             epoch: status.epoch,
             owner: status.owner.clone(),
             claimed_at: status.claimed_at.clone(),
@@ -167,7 +185,7 @@ impl From<&ProcessorStatus> for Processor {
             parked: status.parked,
             waiting: status.waiting,
             held_keys: status.held_keys,
-            partitions: status.partitions.iter().map(|partition| Partition::new(&status.id.name, partition)).collect(),
+            partitions: status.partitions.iter().map(partition).collect(),
         }
     }
 }
@@ -185,12 +203,13 @@ impl From<Quota> for Quotas {
 }
 
 impl Partition {
-    fn new(processor: &ProcessorName, status: &PartitionStatus) -> Self {
+    fn new(processor: &ProcessorName, status: &PartitionStatus, configured: bool) -> Self {
         let Checkpoint { read_from, generation, position, status: word, error, feed_identity, resolutions } =
             &status.checkpoint;
         Self {
             feed: status.key.feed.to_string(),
             partition: status.key.partition.to_string(),
+            configured,
             status: word.as_str(),
             cursor: read_from.cursor().map(ToString::to_string),
             start: match read_from {

@@ -24,6 +24,12 @@ pub(super) fn text(document: &Document) -> String {
     } else {
         format!("{host}\n{}\n", processors(document))
     };
+    for Processor { name, .. } in document.processors.iter().filter(|processor| !processor.configured) {
+        let left = format!(
+            "Processor `{name}` is not configured: what it keeps stays, until `tidemill reset {name}` removes it."
+        );
+        add(&mut text, &format!("\n{}", safe(&left)));
+    }
     if let Some(quotas) = quotas(document) {
         add(&mut text, &format!("\n{quotas}"));
     }
@@ -111,7 +117,7 @@ fn partitions(document: &Document) -> Table {
             processor.name.clone(),
             partition.feed.clone(),
             partition.partition.clone(),
-            partition.status.to_owned(),
+            if partition.configured { partition.status } else { "not configured" }.to_owned(),
             partition.position.to_string(),
             partition.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string()),
             place,

@@ -1,10 +1,12 @@
 //! `status`: what it prints of a store.
 
+use std::path::Path;
+
 use tidemill_pipeline::*;
 use tidemill_store::{Lineage, PartitionStatus, ProcessorStatus};
 
 use super::{document::Document, tables};
-use crate::host::Trouble;
+use crate::{config::Config, host::Trouble};
 
 const NOON: &str = "2026-01-02T12:00:00.000Z";
 
@@ -81,6 +83,14 @@ fn processors() -> Vec<ProcessorStatus> {
     vec![large, totals]
 }
 
+/// A configuration with both.
+fn config() -> Config {
+    let text = "[feeds.orders]\nurl = \"http://one.example/orders\"\nprotocol = \"feedapi\"\n
+[processors.large]\ncomponent = \"large.wasm\"\nfeeds = [\"orders\"]\n
+[processors.totals]\ncomponent = \"totals.wasm\"\nfeeds = [\"orders\"]\n";
+    Config::parse(Path::new("tidemill.toml"), text).unwrap()
+}
+
 fn troubles() -> Vec<Trouble> {
     let of = |processor: Option<&str>, partition: Option<&str>, cause: &str| Trouble {
         processor: processor.map(str::to_owned),
@@ -100,12 +110,12 @@ fn troubles() -> Vec<Trouble> {
 
 #[test]
 fn the_document_says_where_everything_stands_and_what_computed_it() {
-    insta::assert_json_snapshot!(Document::new(None, &processors(), troubles()));
+    insta::assert_json_snapshot!(Document::new(None, &processors(), troubles(), &config()));
 }
 
 #[test]
 fn the_tables_say_the_same_and_cannot_steer_the_terminal() {
-    let text = tables::text(&Document::new(Some("process 1 on one".to_owned()), &processors(), troubles()));
+    let text = tables::text(&Document::new(Some("process 1 on one".to_owned()), &processors(), troubles(), &config()));
     assert!(!text.contains('\u{1b}'), "{text:?}");
     insta::assert_snapshot!(text);
 }
@@ -115,7 +125,7 @@ fn quotas_are_shown_where_there_are_any_with_what_is_nearly_used_in_words() {
     let mut processors = processors();
     processors[0].quota = Quota { rows_max: Some(10_000_000), bytes_max: Some(100_000_000) };
     processors[1].quota = Quota { rows_max: Some(6), bytes_max: None };
-    let text = tables::text(&Document::new(None, &processors, Vec::new()));
+    let text = tables::text(&Document::new(None, &processors, Vec::new(), &config()));
     let table: Vec<_> = text.lines().skip_while(|line| !line.contains("QUOTA")).take(4).collect();
     let wanted = [
         "PROCESSOR  QUOTA         USED      OF         SHARE",
@@ -128,7 +138,10 @@ fn quotas_are_shown_where_there_are_any_with_what_is_nearly_used_in_words() {
 
 #[test]
 fn a_database_without_a_processor_is_said_to_be_one() {
-    assert_eq!(tables::text(&Document::new(None, &[], Vec::new())), "No host runs.\nNo processor has run yet.\n");
+    assert_eq!(
+        tables::text(&Document::new(None, &[], Vec::new(), &config())),
+        "No host runs.\nNo processor has run yet.\n"
+    );
 }
 
 #[test]
@@ -136,6 +149,20 @@ fn a_component_that_has_not_computed_an_event_yet_is_not_said_to_have_computed_a
     let mut processors = processors();
     let began_again = Checkpoint { position: 0, read_from: ReadFrom::First, ..runs() };
     processors[1].partitions = vec![partition("0", began_again, vec![stretch(1, 0, b"old")])];
-    let text = tables::text(&Document::new(None, &processors, Vec::new()));
+    let text = tables::text(&Document::new(None, &processors, Vec::new(), &config()));
     assert!(!text.contains("BY COMPONENT"), "{text}");
+}
+
+#[test]
+fn what_is_not_configured_any_more_is_not_said_to_run() {
+    let without = Config::parse(Path::new("tidemill.toml"), "").unwrap();
+    let document = Document::new(None, &processors(), Vec::new(), &without);
+    let json = serde_json::to_value(&document).unwrap();
+    assert_eq!(json["processors"][1]["configured"], false);
+    assert_eq!(json["processors"][1]["partitions"][0]["configured"], false);
+    let text = tables::text(&document);
+    let said = "Processor `totals` is not configured: what it keeps stays, until `tidemill reset totals` removes it.";
+    assert!(text.contains(said) && !text.contains("running"), "{text}");
+    let row = text.lines().find(|line| line.starts_with("totals") && line.contains("1002")).unwrap();
+    assert!(row.contains("not configured"), "{text}");
 }

@@ -97,7 +97,7 @@ impl Cell {
             // Each of them finds its row on another page of a file that is larger than every cache.
             _ if self.goes_on && self.feed.keys > 1_000_000 => 100_000,
             _ if self.goes_on => 200_000,
-            Competitor::HandTuned | Competitor::Tidemill(Guest::Rust) => 1_000_000,
+            Competitor::HandTuned | Competitor::Tidemill(Guest::Rust) | Competitor::Whole => 1_000_000,
             Competitor::Tidemill(Guest::C) => 500_000,
             Competitor::Python | Competitor::Tidemill(Guest::Python) => 50_000,
             Competitor::PythonTuned => 200_000,

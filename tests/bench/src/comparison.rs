@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{
     cell::Cell,
     competitor::{Assignment, Competitor, Guest, Project, copy},
-    feed::Totals,
+    feed::{Feed, Totals},
     places::Places,
     publisher::Publisher,
     run::{Sample, Stretch, empty, measure},
@@ -55,14 +55,11 @@ impl<'a> Comparison<'a> {
         let directory = self.template(competitor);
         fs::create_dir_all(&directory)?;
         // Everybody's first payments are brought in by the fastest who writes the same.
-        let filler = match competitor {
-            Competitor::Tidemill(guest) => {
-                Project::warm(guest, self.places)?.copy(&directory)?;
-                Competitor::Tidemill(Guest::Rust)
-            }
-            Competitor::HandPlain | Competitor::HandTuned | Competitor::Python | Competitor::PythonTuned => {
-                Competitor::HandTuned
-            }
+        let filler = if let Some(guest) = competitor.guest() {
+            Project::warm(guest, self.places)?.copy(&directory)?;
+            Competitor::Tidemill(Guest::Rust)
+        } else {
+            Competitor::HandTuned
         };
         let before = self.cell.pages_before();
         if before > 0 {
@@ -105,8 +102,9 @@ impl<'a> Comparison<'a> {
     }
 
     fn configure(&self, competitor: Competitor, directory: &Path) -> Result<()> {
-        if let Competitor::Tidemill(guest) = competitor {
-            Project::make(guest, self.places, &assignment(self.cell, self.publisher.url(), directory))?;
+        if let Some(guest) = competitor.guest() {
+            let fields = (competitor != Competitor::Whole).then_some(Feed::READ);
+            Project::make(guest, fields, self.places, &assignment(self.cell, self.publisher.url(), directory))?;
         }
         Ok(())
     }

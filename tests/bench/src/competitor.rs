@@ -29,15 +29,17 @@ pub(crate) enum Competitor {
     Python,
     /// Python without the package, tuned.
     PythonTuned,
-    /// The program, with `totals` in a language.
+    /// The program, with `totals` in a language, which is given the fields that it reads.
     Tidemill(Guest),
+    /// The program, with `totals` in Rust, which is given whole payloads.
+    Whole,
 }
 
 impl Competitor {
     /// Everybody.
     pub(crate) fn all() -> Vec<Self> {
         let by_hand = [Self::HandPlain, Self::HandTuned, Self::Python, Self::PythonTuned];
-        by_hand.into_iter().chain(Guest::ALL.map(Self::Tidemill)).collect()
+        by_hand.into_iter().chain(Guest::ALL.map(Self::Tidemill)).chain([Self::Whole]).collect()
     }
 
     /// Its name in tables and in kept results.
@@ -48,6 +50,16 @@ impl Competitor {
             Self::Python => "python".to_owned(),
             Self::PythonTuned => "python-tuned".to_owned(),
             Self::Tidemill(guest) => format!("tidemill {guest}"),
+            Self::Whole => "tidemill rust, whole payloads".to_owned(),
+        }
+    }
+
+    /// The language of the program's component.
+    pub(crate) fn guest(self) -> Option<Guest> {
+        match self {
+            Self::Tidemill(guest) => Some(guest),
+            Self::Whole => Some(Guest::Rust),
+            Self::HandPlain | Self::HandTuned | Self::Python | Self::PythonTuned => None,
         }
     }
 }
@@ -108,11 +120,9 @@ pub(crate) struct Assignment<'a> {
 impl Competitor {
     /// Its database within its directory, and how it lies there.
     pub(crate) fn database(self, directory: &Path) -> (PathBuf, Tables) {
-        match self {
-            Self::Tidemill(_) => (directory.join("data/tidemill.db"), Tables::Tidemill),
-            Self::HandPlain | Self::HandTuned | Self::Python | Self::PythonTuned => {
-                (directory.join("totals.db"), Tables::ByHand)
-            }
+        match self.guest() {
+            Some(_) => (directory.join("data/tidemill.db"), Tables::Tidemill),
+            None => (directory.join("totals.db"), Tables::ByHand),
         }
     }
 
@@ -139,7 +149,7 @@ impl Competitor {
             Self::HandTuned => this("tuned")?,
             Self::Python => python("plain.py")?,
             Self::PythonTuned => python("tuned.py")?,
-            Self::Tidemill(_) => Project::at(assignment.directory).until_idle(places),
+            Self::Tidemill(_) | Self::Whole => Project::at(assignment.directory).until_idle(places),
         };
         command.stdin(Stdio::null()).stdout(Stdio::null());
         Ok(command)

@@ -77,8 +77,14 @@ impl Project {
         Self { directory: directory.to_owned() }
     }
 
-    /// Writes the configuration of one processor `totals`. Everything that is not measured is as it is by default.
-    pub(crate) fn make(guest: Guest, places: &Places, assignment: &Assignment<'_>) -> Result<Self> {
+    /// Writes the configuration of one processor `totals`, which is given these fields of payloads or whole ones. Everything
+    /// that is not measured is as it is by default.
+    pub(crate) fn make(
+        guest: Guest,
+        fields: Option<&[&str]>,
+        places: &Places,
+        assignment: &Assignment<'_>,
+    ) -> Result<Self> {
         let Assignment { url, feed, durability, state, directory } = assignment;
         let component = places.totals(guest.folder())?;
         let state = match state {
@@ -88,7 +94,8 @@ impl Project {
         let configuration = format!(
             "[feeds.payments]\nurl = \"{url}\"\nprotocol = \"zeroeventhub\"\npartitions = {partitions}\npage-size = {page}\n\n\
              [processors.totals]\ncomponent = \"{component}\"\nfeeds = [\"payments\"]\ninstances = \"{instances}\"\n\
-             durability = \"{durability}\"\nstate = \"{state}\"\n",
+             durability = \"{durability}\"\nstate = \"{state}\"\n{fields}",
+            fields = fields.map_or_else(String::new, |fields| format!("fields = {fields:?}\n")),
             partitions = feed.partitions,
             page = feed.page,
             component = component.display(),

@@ -16,9 +16,9 @@ use cpu_time::ProcessTime;
 use tidemill_engine::{CodeHashes, Compiler, Component, Engine, EngineSettings, Limits, LogLevel, ProcessorSettings};
 use tidemill_feeds::{Address, Feed, FeedSettings, LineForm, Page, PageBounds, Protocol};
 use tidemill_pipeline::{
-    Ask, Batch, BatchBounds, Call, Commit, Digest, Failure, FeedName, Fetched, Instances, NewPartition, Overlay,
-    PartitionId, PartitionKey, Processor as _, ProcessorId, ProcessorName, ReadFrom, Snapshot, Source as _, Span,
-    StateGuard, StateSpace, Status, Step, Store as _, Value, WriteBounds, WriteSet, way,
+    Ask, Batch, BatchBounds, Call, Commit, Digest, Failure, FeedName, Fetched, Fields, Instances, NewPartition,
+    Overlay, PartitionId, PartitionKey, Processor as _, ProcessorId, ProcessorName, ReadFrom, Snapshot, Source as _,
+    Span, StateGuard, StateSpace, Status, Step, Store as _, Value, WriteBounds, WriteSet, way,
 };
 use tidemill_store::{Options, Sqlite};
 use tokio::runtime::Runtime;
@@ -82,6 +82,7 @@ impl Machinery {
 
         let mut processor = self.engine.processor(&self.component, processor_settings("totals", self.instances));
         let mut ignoring = self.engine.processor(&self.ignoring, processor_settings("ignoring", self.instances));
+        let fields = Fields::new(crate::feed::Feed::READ);
         let mut took = Took::default();
         let mut from = ReadFrom::First;
         // As in a lane, a batch finds at hand what the one before it wrote.
@@ -103,6 +104,9 @@ impl Machinery {
                 }
             }
             took.fetch += begun.elapsed();
+            let begun = ProcessTime::now();
+            let spans: Vec<_> = spans.into_iter().map(|span| span.picked(&fields)).collect();
+            took.pick += begun.elapsed();
 
             let batch = Arc::new(batch(&key, spans)?);
             let (space, reads) = (StateSpace::Shared, Arc::new(AtomicU64::new(0)));
@@ -164,6 +168,7 @@ struct Took {
     /// With parsing.
     fetch: Duration,
     parse: Duration,
+    pick: Duration,
     /// With crossing and reading.
     process: Duration,
     cross: Duration,
@@ -179,6 +184,7 @@ impl Took {
         Stages {
             fetch: an_event(self.fetch.saturating_sub(self.parse)),
             parse: an_event(self.parse),
+            pick: an_event(self.pick),
             cross: an_event(self.cross),
             guest: an_event(self.process.saturating_sub(self.cross + self.read)),
             read: an_event(self.read),

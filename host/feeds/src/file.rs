@@ -1,9 +1,9 @@
 //! An NDJSON file as a source: one partition, `0`, whose cursors are byte offsets.
 //!
 //! Every complete line is one event, whatever it holds: an answer of ZeroEventHub that was kept in a file is not taken
-//! apart, for its cursors mean nothing here. A recording that says that it is one is (see `recorded`). A last line without an end is not
-//! there yet. Behind each event there is a checkpoint: every line's end is a place to begin at, so nothing has to be applied together.
-//! Blank lines belong to the event behind them.
+//! apart, for its cursors mean nothing here. A recording that says that it is one is (see `recorded`). A last line without an end is not there yet. A span ends behind a page size
+//! of lines, or at the first line's end past a multiple of [`BLOCK_BYTES`], so that its places depend on the file
+//! and on where reading began, not on how the bytes came.
 
 use std::{io, ops::Range, path::Path};
 
@@ -21,7 +21,7 @@ use crate::{
     source::{RESET, SOME_CURSOR},
 };
 
-/// Blank lines do not go on past a multiple of this without a checkpoint. So much is read at once where the last line is looked for.
+/// A span does not go on past a multiple of this.
 const BLOCK_BYTES: u64 = 64 * 1024;
 /// How much is read at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -71,8 +71,18 @@ pub(crate) async fn fetch(
         from = ReadFrom::After(to);
     }
     file.seek(SeekFrom::Start(start)).await.map_err(|error| unreadable(path, &error))?;
-    let mut reader =
-        Reader { feed, bounds, buffer: BytesMut::new(), start, from, line_start: 0, searched: 0, events: Vec::new() };
+    let mut reader = Reader {
+        feed,
+        bounds,
+        lines_max: ask.page_size.get() as usize,
+        buffer: BytesMut::new(),
+        start,
+        from,
+        line_start: 0,
+        searched: 0,
+        lines: 0,
+        events: Vec::new(),
+    };
     let mut bytes = 0;
     loop {
         reader.buffer.reserve(READ_BYTES);
@@ -164,12 +174,14 @@ async fn last_line_end(file: &mut File, size: u64) -> io::Result<u64> {
 struct Reader<'a> {
     feed: &'a FeedName,
     bounds: &'a Bounds,
+    lines_max: usize,
     /// What was read and not yet handed on; it begins at `start` in the file.
     buffer: BytesMut,
     start: u64,
     from: ReadFrom,
     line_start: usize,
     searched: usize,
+    lines: usize,
     events: Vec<Event>,
 }
 
@@ -182,9 +194,10 @@ impl Reader<'_> {
                 return self.stop(failure, spans).await;
             }
             (self.line_start, self.searched) = (end + 1, end + 1);
+            self.lines += 1;
             let block = |offset: u64| offset / BLOCK_BYTES;
             let crossed = block(self.start) != block(self.start + self.line_start as u64);
-            if !self.events.is_empty() || crossed {
+            if self.lines >= self.lines_max || crossed {
                 self.hand_on(spans).await?;
             }
         }
@@ -239,7 +252,7 @@ impl Reader<'_> {
         let body = self.buffer.split_to(self.line_start).freeze();
         self.start += body.len() as u64;
         self.searched -= self.line_start;
-        self.line_start = 0;
+        (self.line_start, self.lines) = (0, 0);
         let to = cursor(self.start);
         let from = std::mem::replace(&mut self.from, ReadFrom::After(to.clone()));
         Ok(spans.push(Span::new(from, to, body, std::mem::take(&mut self.events))).await?)

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tidemill_pipeline::{Batch, EventRef, Metadata, ValueRef};
+use tidemill_pipeline::{Batch, EventRef, Metadata, Span, ValueRef};
 use wasmtime::component::{ComponentType, Lower};
 
 use crate::contract::BulkBatch;
@@ -46,8 +46,9 @@ impl Columns {
         let first = events.peek()?.metadata();
         let has = |known: fn(&Metadata) -> bool| first.is_some_and(known);
         let column = |known| has(known).then(Column::default);
-        // Most bytes of a span are payloads, so that is enough, and seldom much too much.
-        let bytes = batch.bytes() / batch.len().max(1) * range.len();
+        // Most bytes of a span are payloads, so that is enough, and seldom much too much; unless fields are picked of them.
+        let picked: usize = batch.spans().iter().map(Span::picked_bytes).sum();
+        let bytes = if picked > 0 { picked } else { batch.bytes() } / batch.len().max(1) * range.len();
         let data = Column { lines: String::with_capacity(bytes), ends: Vec::with_capacity(range.len()) };
         let mut columns = Self {
             data,

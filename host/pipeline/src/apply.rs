@@ -310,18 +310,26 @@ pub(crate) fn halted(processor: &ProcessorName, rejected: Rejected) -> (Failure,
 #[must_use]
 pub fn reproduce(processor: &ProcessorName, key: &PartitionKey, from: &ReadFrom, payload: Option<&Digest>) -> String {
     let PartitionKey { feed, partition } = key;
-    let from = match from {
-        ReadFrom::First => "first".to_owned(),
-        ReadFrom::Last => "last".to_owned(),
-        ReadFrom::After(cursor) => cursor.as_str().to_owned(),
-    };
     let payload = payload.map(|digest| format!(" --payload {}", digest.short())).unwrap_or_default();
-    let (partition, from) = (option("--partition", partition.as_str()), option("--from", &from));
+    let (partition, from) = (option("--partition", partition.as_str()), from_option(from));
     format!("tidemill replay {processor} --feed {feed} {partition} {from}{payload} --state current")
 }
 
-/// An option with its value. A value that begins as an option does would be taken for one if it stood alone.
-fn option(name: &str, value: &str) -> String {
+/// The option of a command that begins to read at a place.
+#[must_use]
+pub fn from_option(from: &ReadFrom) -> String {
+    let from = match from {
+        ReadFrom::First => "first",
+        ReadFrom::Last => "last",
+        ReadFrom::After(cursor) => cursor.as_str(),
+    };
+    option("--from", from)
+}
+
+/// An option with its value, for commands that are shown to be typed. A value that begins as an option does would be taken for one if
+/// it stood alone.
+#[must_use]
+pub fn option(name: &str, value: &str) -> String {
     let between = if value.starts_with('-') { '=' } else { ' ' };
     format!("{name}{between}{}", quoted(value))
 }

@@ -84,7 +84,7 @@ pub struct Span {
     body: Body,
     events: Arc<Vec<Event>>,
     /// What a component is given of the payloads, if that is less.
-    picked: Option<Picked>,
+    picked: Option<Arc<Picked>>,
 }
 
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl Span {
             ValueRef::Text(text) => Some(text),
             ValueRef::Bytes(_) => None,
         });
-        self.picked = Some(Picked::of(fields, texts));
+        self.picked = Some(Arc::new(Picked::of(fields, texts)));
         self
     }
 
@@ -158,6 +158,12 @@ impl Span {
         }
     }
 
+    /// The size of what was [picked](Self::picked) of its payloads, in bytes.
+    #[must_use]
+    pub fn picked_bytes(&self) -> usize {
+        self.picked.as_ref().map_or(0, |picked| picked.bytes())
+    }
+
     /// Its events in the order in which they arrived.
     pub fn events(&self) -> impl ExactSizeIterator<Item = EventRef<'_>> {
         self.events.iter().enumerate().map(|(index, event)| EventRef { span: self, index, event })
@@ -176,7 +182,7 @@ impl Span {
     pub fn part(&self, range: Range<usize>) -> Self {
         let end = range.end.min(self.events.len());
         let range = range.start.min(end)..end;
-        let picked = self.picked.as_ref().map(|picked| picked.part(range.clone()));
+        let picked = self.picked.as_ref().map(|picked| Arc::new(picked.part(range.clone())));
         let events = Arc::new(self.events.get(range).unwrap_or_default().to_vec());
         Self { from: self.from.clone(), to: self.to.clone(), body: self.body.clone(), events, picked }
     }

@@ -8,6 +8,9 @@ use bytestring::ByteString;
 
 use crate::json::Members;
 
+/// The room that what is picked of a span begins with.
+const TEXT_BYTES: usize = 64;
+
 /// The names of members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fields(Arc<[Field]>);
@@ -82,7 +85,7 @@ pub(crate) struct Picked {
 impl Picked {
     /// What is picked of some payloads; none for one that is no text.
     pub(crate) fn of<'a>(fields: &Fields, payloads: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let mut text = String::new();
+        let mut text = String::with_capacity(TEXT_BYTES);
         let mut pick = |payload: Option<&str>| {
             let begin = u32::try_from(text.len()).ok()?;
             let picked = fields.pick(payload?, &mut text);
@@ -99,6 +102,10 @@ impl Picked {
     pub(crate) fn get(&self, index: usize) -> Option<&str> {
         let place = self.places.get(index)?.as_ref()?;
         self.text.get(place.start as usize..place.end as usize)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// The same for some of the events.
@@ -128,6 +135,11 @@ mod tests {
         check(&[], r#"{"a":1}"#, "{}");
         check(&["a"], "{}", "{}");
         check(&["a"], r#"{"a":NaN,"b":Infinity}"#, r#"{"a":NaN}"#);
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_looked_into() {
+        check(&["a"], r#"{"a":1,"b":[1 2],"c":tru}"#, r#"{"a":1}"#);
     }
 
     #[test]

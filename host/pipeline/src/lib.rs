@@ -52,7 +52,7 @@ mod progress;
 mod line;
 mod worker;
 
-pub use apply::{quoted, reproduce};
+pub use apply::{from_option, option, quoted, reproduce};
 pub use aside::Rejected;
 pub use backoff::*;
 pub use batch::*;

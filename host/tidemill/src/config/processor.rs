@@ -196,7 +196,8 @@ impl ProcessorConfig {
     pub fn digest(&self) -> Digest {
         let config = self.config.digest();
         let Some(fields) = &self.fields else { return config };
-        let names = serde_json::Value::from_iter(fields.iter().map(String::as_str)).to_string();
+        let names: serde_json::Value = fields.iter().map(String::as_str).collect();
+        let names = names.to_string();
         Digest::of(&[config.as_bytes().as_slice(), names.as_bytes()].concat())
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{future::Future, pin::Pin};
 
-use tidemill_pipeline::{Ask, Failure, FailureKind, PageEnd, PartitionId, ReadFrom, Span, Stage, failpoint, quoted};
+use tidemill_pipeline::{
+    Ask, Failure, FailureKind, PageEnd, PartitionId, ReadFrom, Span, Stage, failpoint, from_option, option,
+};
 
 use crate::{
     Feed, LineForm, Page, PageBounds, PageError, PageProblem,
@@ -170,26 +172,17 @@ fn torn(page: &mut Page) -> Option<Span> {
     if failpoint::breaks("whole-spans") { page.torn_span() } else { None }
 }
 
-/// The option of a command that begins to read at a place. A cursor that begins as an option does would be taken for one.
-fn from_option(from: &ReadFrom) -> String {
-    match from {
-        ReadFrom::First => "--from first".to_owned(),
-        ReadFrom::Last => "--from last".to_owned(),
-        ReadFrom::After(cursor) if cursor.as_str().starts_with('-') => format!("--from={}", quoted(cursor.as_str())),
-        ReadFrom::After(cursor) => format!("--from {}", quoted(cursor.as_str())),
-    }
-}
-
 /// How a page ends that cannot be read on.
 fn cut(feed: &Feed, partition: &PartitionId, page: &Page, start: &ReadFrom, error: &PageError) -> PageEnd {
     let tail_events = page.tail_events();
     let (feed, at) = (&feed.shared.name, page.at());
     let cause = format!("the page after {at} is not valid: {error}");
-    let reset = format!("{RESET} --feed {feed} --partition {partition} --to {SOME_CURSOR}");
+    let partition = option("--partition", partition.as_str());
+    let reset = format!("{RESET} --feed {feed} {partition} --to {SOME_CURSOR}");
     let failure = match error.problem {
         // A publisher that fails in the middle of a page says so in a line of its own, and the next time it may go well.
         PageProblem::Line(_) => Failure::unavailable(Stage::Fetch, cause).hint(format!(
-            "if it stays so, look at the feed's `url` and `protocol`, and {LOOK} {feed} --partition {partition} {}`",
+            "if it stays so, look at the feed's `url` and `protocol`, and {LOOK} {feed} {partition} {}`",
             from_option(at)
         )),
         PageProblem::LineTooLong(_) => Failure::broken(Stage::Fetch, cause)

@@ -18,8 +18,8 @@ fn moves(status: Status) -> bool {
     matches!(status, Status::Starting | Status::Running)
 }
 
-/// Stops partitions until they are resumed. Those that stand over an error are paused too, for another component or a start would let them try again. The error stays
-/// in sight.
+/// Stops partitions until they are resumed. Those that stand over an error are paused too, for another component or a start would
+/// let them try again. The error stays in sight.
 pub(crate) fn pause(
     connection: &Connection,
     processor: &ProcessorId,
@@ -120,7 +120,8 @@ fn turn(
     let mut statement = connection.prepare_cached(&text)?;
     for (key, _) in partitions {
         let (feed, partition) = (key.feed.as_str(), key.partition.as_str());
-        statement.execute(params![processor.name.as_str(), processor.version, feed, partition])?;
+        let turned = statement.execute(params![processor.name.as_str(), processor.version, feed, partition])?;
+        assert_eq!(turned, 1, "{key} was there a moment ago, in this transaction");
     }
     Ok(())
 }

@@ -126,6 +126,7 @@ impl Sqlite {
     /// # Errors
     /// When the database cannot be written.
     pub async fn claim(&self, processor: &ProcessorId, label: &str) -> std::result::Result<Claim, Failure> {
+        assert!(!label.is_empty(), "who has no owner was removed");
         let (id, owner) = (processor.clone(), label.to_owned());
         let epoch =
             self.inner.writer.run(Durability::Full, Stage::Load, 0, move |connection| claim(connection, &id, &owner));

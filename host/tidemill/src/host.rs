@@ -139,7 +139,9 @@ impl Host {
             vanished::look(&data)?;
             let wiring = Wiring::open(&data, options)?;
             if let Err(error) = layout::require(&data, &layouts, reload) {
-                wiring.store.close()?;
+                if let Err(failure) = wiring.store.close() {
+                    tracing::warn!(cause = %failure, "the database could not be closed");
+                }
                 return Err(error);
             }
             Ok((wiring, Backlog::read(&data)))

@@ -26,7 +26,8 @@ pub(super) fn execute(path: &Path) -> anyhow::Result<Exit> {
         complain(&error.to_string());
     }
     let Some(config) = config else { return Ok(Exit::Misconfigured) };
-    let states = state_problems(&config);
+    // A setting that could not be read is not what it will say: nobody is told to forget a state for that.
+    let states = if error.is_none() { state_problems(&config) } else { Vec::new() };
     let (feeds, sources, components) = (feed_problems(&config)?, source_problems(&config), Components::load(&config)?);
     let named = || feeds.iter().chain(&sources).chain(&components.problems);
     for problem in states.iter().chain(named()) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tidemill_pipeline::{
-    FeedName, PartitionKey, ProcessorName, ReadFrom, RejectPolicy, Resolution, StateSpace, quoted,
+    FeedName, PartitionKey, ProcessorName, ReadFrom, RejectPolicy, Resolution, StateSpace, option,
 };
 use tidemill_store::{PartitionStatus, ProcessorStatus, RequestKind};
 
@@ -155,9 +155,9 @@ fn over_no_event(processor: &ProcessorName, stands: &PartitionStatus, policy: Re
     let cause = checkpoint.error.as_ref().map(|error| error.cause.as_str()).unwrap_or_default();
     let PartitionKey { feed, partition } = key;
     let (status, policy) = (checkpoint.status, policy.as_str());
-    let partition = quoted(partition.as_str());
+    let partition = option("--partition", partition.as_str());
     anyhow::anyhow!(
-        "{key} of processor `{processor}` is {status}, but at no event, so there is nothing to {policy}: {cause}\n  hint: see to that, then `tidemill resume {processor}` without `--{policy}`; or go on behind it with `tidemill reset {processor} --feed {feed} --partition {partition} --to CURSOR`"
+        "{key} of processor `{processor}` is {status}, but at no event, so there is nothing to {policy}: {cause}\n  hint: see to that, then `tidemill resume {processor}` without `--{policy}`; or go on behind it with `tidemill reset {processor} --feed {feed} {partition} --to CURSOR`"
     )
 }
 

@@ -42,7 +42,10 @@ pub(super) async fn execute(command: ParkedCommand, config: &Path) -> anyhow::Re
         ParkedCommand::List(args) => list(&args, &config.data),
         ParkedCommand::Show(args) => show(&args, &config.data),
         // Those that wait follow the first of their key by themselves.
-        ParkedCommand::Retry(args) => settle(&args, &config, true, |parked| RequestKind::RetryParked { parked }).await,
+        ParkedCommand::Retry(args) => {
+            let numbers = numbers(&args, true, &config.data)?;
+            settle(&args, &config, &numbers, |parked| RequestKind::RetryParked { parked }).await
+        }
         ParkedCommand::Drop(args) => drop_parked(&args, &config).await,
     }
 }
@@ -306,24 +309,25 @@ fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
 /// Forgets. All of them only if that is meant.
 async fn drop_parked(args: &ParkedDropArgs, config: &Config) -> anyhow::Result<Exit> {
     let which = &args.which;
+    // What is parked while the question stands is not what was asked about.
+    let numbers = numbers(which, false, &config.data)?;
     if which.all && !args.yes {
-        let parked = numbers(which, false, &config.data)?.len();
-        let events = if parked == 1 { "1 parked event".to_owned() } else { format!("{parked} parked events") };
-        let question = format!("Forget {events} of processor `{}`, whose events are never applied?", which.processor);
-        if parked > 0 && !agreed(&question)? {
+        let events =
+            if numbers.len() == 1 { "1 parked event".to_owned() } else { format!("{} parked events", numbers.len()) };
+        let question = format!("Forget {events} of processor `{}`? They are never applied then.", which.processor);
+        if !numbers.is_empty() && !agreed(&question)? {
             return Ok(Exit::Failed);
         }
     }
-    settle(which, config, false, |parked| RequestKind::DropParked { parked }).await
+    settle(which, config, &numbers, |parked| RequestKind::DropParked { parked }).await
 }
 
 async fn settle(
     args: &ParkedSome,
     config: &Config,
-    firsts: bool,
+    numbers: &[i64],
     kind: impl Fn(Vec<i64>) -> RequestKind,
 ) -> anyhow::Result<Exit> {
-    let numbers = numbers(args, firsts, &config.data)?;
     if numbers.is_empty() {
         let with = args.key.as_ref().map(|key| format!(" with the key `{key}`")).unwrap_or_default();
         complain(&format!("Processor `{}` has no parked event{with}.", args.processor));

@@ -1,5 +1,7 @@
 //! A stretch of a feed: whole spans from a place on, until it is enough or the feed has no more.
 
+use tidemill_pipeline::{FeedName, PartitionId, ReadFrom, Span};
+
 use super::tail::{
     chosen, configured,
     pages::{Follower, Followers, discover},
@@ -8,7 +10,6 @@ use crate::{
     config::{Config, FeedConfig},
     host::{Feed, open_feed},
 };
-use tidemill_pipeline::{FeedName, PartitionId, ReadFrom, Span};
 
 /// Where to read.
 pub(super) struct Stretch<'a> {

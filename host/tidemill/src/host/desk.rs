@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tidemill_pipeline::{Failure, ProcessorName};
+use tidemill_pipeline::{Failure, FailureKind, ProcessorName};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval},
@@ -87,7 +87,10 @@ impl Desk {
         match self.remove(request).await {
             Ok(outcome) => requests::say(processor, request.kind.as_str(), &outcome),
             // It was answered or taken back in between, or is tried again at the next look.
-            Err(failure) => tracing::debug!(%processor, cause = %failure.cause, "a processor could not be removed"),
+            Err(failure) if matches!(failure.kind, FailureKind::Unavailable | FailureKind::Fenced) => {
+                tracing::debug!(%processor, cause = %failure.cause, "a processor could not be removed");
+            }
+            Err(failure) => self.refuse(request.id, failure.cause, failure.hint).await,
         }
     }
 

@@ -29,7 +29,9 @@ impl WholeFile {
     /// # Errors
     /// When a file is there, or nothing may be written beside it.
     pub fn create_new(path: &Path) -> io::Result<Self> {
-        if fs::metadata(path).is_ok_and(|there| there.is_file()) {
+        // A link to nothing is in the way, too.
+        let taken = |_| fs::symlink_metadata(path).is_ok();
+        if fs::metadata(path).map_or_else(taken, |there| there.is_file()) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         Ok(Self(match Self::create(path)?.0 {

@@ -47,6 +47,8 @@ pub(in crate::commands) struct Follower {
 pub(in crate::commands) struct Followers {
     pieces: mpsc::Receiver<Piece>,
     running: FuturesUnordered<BoxFuture<'static, Result<(), Failure>>>,
+    /// Why one of them ended, until what it brought before was given.
+    failed: Option<Failure>,
 }
 
 /// What a page brought.
@@ -83,7 +85,7 @@ impl Followers {
     pub(in crate::commands) fn of(followers: impl Iterator<Item = Follower>, from: &ReadFrom) -> Self {
         let (sender, pieces) = mpsc::channel(PIECES_MAX);
         let running = followers.map(|follower| follower.run(from.clone(), sender.clone()).boxed()).collect();
-        Self { pieces, running }
+        Self { pieces, running, failed: None }
     }
 
     /// What comes next, of any of them. None when each has come to its end.
@@ -92,10 +94,16 @@ impl Followers {
     /// When waiting does not help one of them, and what it brought before was given.
     pub(in crate::commands) async fn next(&mut self) -> Result<Option<Piece>, Failure> {
         loop {
+            if let Some(failure) = self.failed.take() {
+                let Ok(piece) = self.pieces.try_recv() else { return Err(failure) };
+                self.failed = Some(failure);
+                return Ok(Some(piece));
+            }
             tokio::select! {
                 biased;
                 Some(piece) = self.pieces.recv() => return Ok(Some(piece)),
-                Some(ended) = self.running.next() => ended?,
+                // It may have sent some pieces in the same turn.
+                Some(ended) = self.running.next() => self.failed = ended.err(),
                 else => return Ok(None),
             }
         }
@@ -216,5 +224,38 @@ impl Follower {
         };
         let (end, (to, events, heard)) = tokio::join!(fetch, hand_on);
         Page { end, to, events, heard }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tidemill_pipeline::{Cursor, Event, Stage};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_before_a_failure_is_given_before_it() {
+        let (sender, pieces) = mpsc::channel(PIECES_MAX);
+        let (mut sink, mut spans) = way(1);
+        for place in 1..=3 {
+            let (from, to) = (Cursor::new(&(place - 1).to_string()).unwrap(), Cursor::new(&place.to_string()).unwrap());
+            sink.push(Span::new(ReadFrom::After(from), to, Bytes::new(), vec![Event::text(0..0)])).await.unwrap();
+        }
+        // All of it in one turn, as a follower does that reads a file.
+        let follower = async move {
+            while let Ok(Fetched::Span(span, room)) = spans.try_recv() {
+                let piece = Piece { partition: PartitionId::new("0"), span, _room: room };
+                assert!(sender.send(piece).await.is_ok());
+            }
+            Err(Failure::broken(Stage::Fetch, "a line is too long"))
+        };
+        let mut followers = Followers { pieces, running: [follower.boxed()].into_iter().collect(), failed: None };
+        for place in ["1", "2", "3"] {
+            let piece = followers.next().await.unwrap().expect("a piece");
+            assert_eq!(piece.span.to().as_str(), place);
+        }
+        assert_eq!(followers.next().await.err().map(|failure| failure.cause), Some("a line is too long".to_owned()));
+        assert!(followers.next().await.unwrap().is_none());
     }
 }

@@ -114,9 +114,10 @@ impl Span {
         Self { from, to, body, events: Arc::new(events), picked: None }
     }
 
-    /// The same for a component that is given these fields of its payloads only.
+    /// The same for a component that is given these fields of its payloads only; whole payloads if none are named.
     #[must_use]
-    pub fn picked(mut self, fields: &Fields) -> Self {
+    pub fn picked(mut self, fields: Option<&Fields>) -> Self {
+        let Some(fields) = fields else { return self };
         let texts = self.events().map(|event| match event.data() {
             ValueRef::Text(text) => Some(text),
             ValueRef::Bytes(_) => None,

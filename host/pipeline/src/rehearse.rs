@@ -111,11 +111,8 @@ impl<P: Processor> Rehearsal<P> {
         spans: Vec<Span>,
         mut heard: impl FnMut(Rehearsed),
     ) -> Result<(), Failure> {
-        let given = |span: Span| match &self.settings.fields {
-            Some(fields) => span.picked(fields),
-            None => span,
-        };
-        let mut waiting: VecDeque<_> = spans.into_iter().map(given).collect();
+        let fields = self.settings.fields.as_ref();
+        let mut waiting: VecDeque<_> = spans.into_iter().map(|span| span.picked(fields)).collect();
         let mut spans_max = usize::MAX;
         while let Some(first) = waiting.pop_front() {
             let mut batch = Batch::new(key.clone(), first);

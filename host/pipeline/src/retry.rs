@@ -45,9 +45,7 @@ pub async fn retry_parked<P: Processor, T: Store>(
     let together = events.iter().take_while(fits).count().max(1);
     let events = events.get(..together).unwrap_or_default();
     let overlay = Overlay::new(store.snapshot(&claim, &space), writes);
-    let span = spans_of(events)?;
-    let span = if let Some(fields) = fields { span.picked(fields) } else { span };
-    let batch = Arc::new(Batch::new(key, span));
+    let batch = Arc::new(Batch::new(key, spans_of(events)?.picked(fields)));
     let (overlay, passed, refused) = pieces(seat, &batch, overlay, bounds).await?;
     let applied = if passed == batch.len() { events.len() } else { passed * usize::from(first.copies == 1) };
     match (applied, refused) {

@@ -76,7 +76,7 @@ impl SpanSink {
         }
         self.page.events += span.len() as u64;
         self.page.to = Some(span.to().clone());
-        let span = if let Some(fields) = &self.fields { span.picked(fields) } else { span };
+        let span = span.picked(self.fields.as_ref());
         let bytes = u32::try_from(span.bytes() + span.picked_bytes()).unwrap_or(u32::MAX).min(self.bytes_max);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| SinkClosed)?;
         self.send(Fetched::Span(span, Room(room))).await

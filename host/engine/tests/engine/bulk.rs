@@ -111,7 +111,7 @@ fn a_component_is_given_the_fields_that_were_picked_by_columns_or_as_records() {
         ("[1]", 'c', "[1]"),
     ] {
         let whole = events(&["{}", payload]);
-        let span = whole.spans()[0].clone().picked(&Fields::new(["b"]));
+        let span = whole.spans()[0].clone().picked(Some(&Fields::new(["b"])));
         let picked = Batch::new(whole.key().clone(), span);
         assert_eq!(given(&mut host, picked), (handler, Value::from(last)), "{payload}");
     }

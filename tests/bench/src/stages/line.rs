@@ -105,7 +105,7 @@ impl Machinery {
             }
             took.fetch += begun.elapsed();
             let begun = ProcessTime::now();
-            let spans: Vec<_> = spans.into_iter().map(|span| span.picked(&fields)).collect();
+            let spans: Vec<_> = spans.into_iter().map(|span| span.picked(Some(&fields))).collect();
             took.pick += begun.elapsed();
 
             let batch = Arc::new(batch(&key, spans)?);
